@@ -1,0 +1,127 @@
+"""Activations: elementwise functions, and softmax over the last axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Layer
+
+
+class Sigmoid(Layer):
+    """``y = 1 / (1 + exp(-x))``;  ``dx = dout * y * (1 - y)``."""
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        with np.errstate(over="ignore"):  # exp(-x) = inf leads to the right limit, 0
+            self.y = 1 / (1 + np.exp(-x))
+        return self.y
+
+    def backward(self, dout: Any) -> Array:
+        y = self.y
+        return self.as_dout(dout, y.shape) * (y * (1 - y))
+
+
+class Tanh(Layer):
+    """``y = tanh(x)``;  ``dx = dout * (1 - y^2)``."""
+
+    def forward(self, x: Any) -> Array:
+        self.y = np.tanh(self.as_input(x))
+        return self.y
+
+    def backward(self, dout: Any) -> Array:
+        y = self.y
+        return self.as_dout(dout, y.shape) * (1 - y * y)
+
+
+class ReLU(Layer):
+    """``y = max(x, 0)``;  ``dx = dout`` where ``x > 0``, else 0.
+
+    At the kink ``x = 0`` the gradient is 0, one of the subgradients and the usual choice.
+    """
+
+    def forward(self, x: Any) -> Array:
+        self.y = np.maximum(self.as_input(x), 0)
+        return self.y
+
+    def backward(self, dout: Any) -> Array:
+        return self.as_dout(dout, self.y.shape) * (self.y > 0)
+
+
+class LeakyReLU(Layer):
+    """``y = x`` where ``x > 0``, else ``slope * x``;  ``dx = dout`` or ``slope * dout`` likewise.
+
+    At the kink ``x = 0`` the gradient is ``slope * dout``.
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        Slope for negative x.
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: Any) -> Array:
+        self.x = x = self.as_input(x)
+        return np.where(x > 0, x, self.slope * x)
+
+    def backward(self, dout: Any) -> Array:
+        dout = self.as_dout(dout, self.x.shape)
+        return np.where(self.x > 0, dout, self.slope * dout)
+
+    def __repr__(self) -> str:
+        return f"LeakyReLU({self.slope})"
+
+
+class GELU(Layer):
+    """``y = x * Phi(x)``;  ``dx = dout * (Phi(x) + x * phi(x))``.
+
+    ``Phi`` and ``phi`` are the normal distribution's cumulative and density functions; exact, by
+    erf. Hendrycks, Gimpel (2016), Gaussian Error Linear Units, https://arxiv.org/abs/1606.08415
+    """
+
+    def forward(self, x: Any) -> Array:
+        from scipy.special import ndtr
+
+        self.x = x = self.as_input(x)
+        self.Phi = ndtr(x)
+        return x * self.Phi
+
+    def backward(self, dout: Any) -> Array:
+        x = self.x
+        # Beyond 40 the density is 0, and x^2 might overflow.
+        phi = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
+        return self.as_dout(dout, x.shape) * (self.Phi + x * phi)
+
+
+class Softplus(Layer):
+    """``y = log(1 + exp(x))``;  ``dx = dout / (1 + exp(-x))``."""
+
+    def forward(self, x: Any) -> Array:
+        self.x = x = self.as_input(x)
+        return np.logaddexp(0, x)
+
+    def backward(self, dout: Any) -> Array:
+        from scipy.special import expit
+
+        return self.as_dout(dout, self.x.shape) * expit(self.x)
+
+
+class Softmax(Layer):
+    """``y = exp(x) / sum exp(x)`` over the last axis;  ``dx = y * (dout - sum(dout * y))``."""
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if shape and shape[-1] else "(..., K) with at least one class"
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        y = np.exp(x - x.max(axis=-1, keepdims=True))  # the greatest is 1: no overflow
+        self.y = y / y.sum(axis=-1, keepdims=True)
+        return self.y
+
+    def backward(self, dout: Any) -> Array:
+        y, dout = self.y, self.as_dout(dout, self.y.shape)
+        return y * (dout - (dout * y).sum(axis=-1, keepdims=True))

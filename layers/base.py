@@ -1,0 +1,191 @@
+"""The base class of every layer: parameters, gradients, state, and errors that teach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+class Layer:
+    """A function that remembers what it saw: ``forward(x)``, then ``backward(dout)``.
+
+    ``forward(*inputs)`` saves on ``self`` what ``backward`` needs and returns a value;
+    ``backward(dout)`` returns one gradient per input (several inputs: a tuple) and assigns the
+    gradient of each parameter ``W`` to ``dW``. A value is an array, a Python number, or a tuple
+    of values. Neither method writes into its arguments or into an array it returned before.
+
+    Attributes
+    ----------
+    param_names : tuple of str
+        Names of the trained arrays, such as ``("W", "b")``.
+    buffer_names : tuple of str
+        Names of the arrays that are saved but not trained.
+    training : bool
+        True while training, False in evaluation.
+    """
+
+    param_names: tuple[str, ...] = ()
+    buffer_names: tuple[str, ...] = ()
+    training: bool = True
+    _fits: tuple[Any, ...] | None = None  # shape and dtype of the last input that passed
+
+    @property
+    def params(self) -> list[Array]:
+        """The trained arrays themselves, in the order of `param_names`."""
+        return [getattr(self, name) for name in self.param_names]
+
+    @property
+    def grads(self) -> list[Array]:
+        """Their gradients from the latest `backward`, in the same order."""
+        return [getattr(self, "d" + name) for name in self.param_names]
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the layer's value and remember what `backward` needs."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def backward(self, dout: Any) -> Any:
+        """Return the gradient of each input and assign those of the parameters."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward()")
+
+    def train(self) -> None:
+        """Enter training mode, all the way down."""
+        for layer in self._walk():
+            layer.training = True
+
+    def eval(self) -> None:
+        """Enter evaluation mode, all the way down."""
+        for layer in self._walk():
+            layer.training = False
+
+    def predict(self, *inputs: Any) -> Any:
+        """Return ``forward(*inputs)`` in evaluation mode, and put the mode back."""
+        modes = [(layer, layer.training) for layer in self._walk()]
+        self.eval()
+        try:
+            return self.forward(*inputs)
+        finally:
+            for layer, training in modes:
+                layer.training = training
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of the parameters and buffers, by name."""
+        return {name: np.array(array) for name, array in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Copy `state` into the parameters and buffers, in place.
+
+        Raises
+        ------
+        ValueError
+            If names, shapes or kinds of dtype differ; then nothing has changed.
+        """
+        mine = self._state()
+        new = {name: np.asarray(array) for name, array in state.items()}
+        names = [name for name, _ in mine]
+        missing, unknown = sorted(set(names) - set(new)), sorted(set(new) - set(names))
+        if missing or unknown:
+            raise ValueError(
+                f"{type(self).__name__}: the state is of another net: "
+                f"missing {missing}, unknown {unknown}"
+            )
+        for name, array in mine:
+            came = new[name]
+            if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
+                raise ValueError(
+                    f"{type(self).__name__}: state {name!r} is {came.dtype} of shape {came.shape}, "
+                    f"expected {array.dtype} of shape {array.shape}"
+                )
+        for name, array in mine:
+            array[...] = new[name]
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        """Return what shape the input should have if `shape` does not fit, else ``""``."""
+        return ""
+
+    def as_input(self, x: Any) -> Array:
+        """Return `x` as an array of numbers that fits the layer.
+
+        The full check runs when the shape or dtype differs from the last call's. Integers become
+        floats of the layer's dtype.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers.
+        ValueError
+            If its shape is not what the layer expects.
+        """
+        if type(x) is np.ndarray and self._fits == (x.shape, x.dtype):
+            return x
+        x = self._real(x, "x")
+        if expected := self.expects(x.shape):
+            raise ValueError(f"{self!r}: x has shape {x.shape}, expected {expected}")
+        if x.dtype.kind == "f":
+            self._fits = x.shape, x.dtype
+            return x
+        return x.astype(self.params[0].dtype if self.param_names else np.float64)
+
+    def as_dout(self, dout: Any, shape: tuple[int, ...]) -> Array:
+        """Return `dout` as an array, which must have the output's `shape`.
+
+        Raises
+        ------
+        TypeError
+            If `dout` does not hold real numbers.
+        ValueError
+            If its shape is not that of the layer's output.
+        """
+        if type(dout) is np.ndarray and dout.shape == shape:
+            return dout
+        dout = self._real(dout, "dout")
+        if dout.shape != shape:
+            raise ValueError(
+                f"{self!r}: dout has shape {dout.shape}, expected {shape}, that of the output"
+            )
+        return dout
+
+    def _walk(self) -> Iterator[Any]:
+        """Yield this layer and all below it that have a mode."""
+        yield self
+
+    def _real(self, x: Any, name: str) -> Array:
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{self!r}: {name} is of dtype {array.dtype}, expected real numbers")
+        return array
+
+    def _state(self) -> list[tuple[str, Array]]:
+        return [(name, getattr(self, name)) for name in self.param_names + self.buffer_names]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # Only reached where the attribute does not exist, or its property found one missing.
+        hint = "call forward() before backward()"
+        if name == "grads" or name.removeprefix("d") in self.param_names:
+            hint = "call forward() and backward() first"
+        if name == "params" or name in self.param_names:
+            hint = f"param_names is {self.param_names}: set each in __init__"
+        raise AttributeError(f"{type(self).__name__} has no {name!r}; {hint}")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def as_parameter(value: ArrayLike, name: str) -> Array:
+    """Return `value` as a trainable array: a float array is held as it is, not copied.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
+    return array

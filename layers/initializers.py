@@ -1,0 +1,79 @@
+"""Initial weights: functions of a shape, its fans, a Generator and a dtype.
+
+An initializer is any function ``init(shape, fan_in, fan_out, rng, dtype)`` that returns an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .base import Array
+
+Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator, DTypeLike], Array]
+
+
+def he_normal(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    """Normal of standard deviation ``sqrt(2 / fan_in)``, for ReLU.
+
+    He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
+    """
+    return _normal(math.sqrt(2 / fan_in), shape, rng, dtype)
+
+
+def xavier_normal(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    """Normal of standard deviation ``sqrt(2 / (fan_in + fan_out))``, for sigmoid and tanh.
+
+    Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward neural
+    networks, https://proceedings.mlr.press/v9/glorot10a.html
+    """
+    return _normal(math.sqrt(2 / (fan_in + fan_out)), shape, rng, dtype)
+
+
+def xavier_uniform(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    """Uniform in ``[-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, for sigmoid and tanh.
+
+    The same paper as `xavier_normal`.
+    """
+    a = math.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-a, a, shape).astype(dtype)
+
+
+def uniform(low: float, high: float) -> Initializer:
+    """Return an initializer that draws uniformly from ``[low, high)``."""
+    if not low <= high:
+        raise ValueError(f"uniform: low is {low} and high {high}, expected low <= high")
+
+    def init(
+        shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: Any
+    ) -> Array:
+        return rng.uniform(low, high, shape).astype(dtype)
+
+    return init
+
+
+def zeros(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    """All zeros: for biases."""
+    return np.zeros(shape, dtype)
+
+
+def _normal(
+    scale: float, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng is {rng!r}, expected a numpy.random.Generator such as np.random.default_rng(0)"
+        )
+    return rng.normal(0.0, scale, shape).astype(dtype)

@@ -1,0 +1,145 @@
+"""Layers in a row, side by side, and a branch: they nest to any series-parallel graph."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from ..layers import Layer
+from .network import Network, call, params_only
+
+
+class Sequential(Network):
+    """``out = f_n(... f_2(f_1(x)))``;  ``dx = b_1(... b_n(dout))``, each b its layer's backward.
+
+    A tuple is spread into the arguments of the layer it goes to. Parameters and errors are those
+    of `Network`.
+
+    Examples
+    --------
+    >>> from chainrule.layers import AddLayer, MulLayer
+    >>> net = Sequential(MulLayer(), Branch(2), AddLayer())
+    >>> net.forward(3, 4), net.backward(1)
+    (24, (8, 6))
+    """
+
+    def forward(self, *inputs: Any) -> Any:
+        value: Any = inputs if len(inputs) != 1 else inputs[0]
+        layer: Any = None
+        try:
+            for layer in self.layers:
+                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+        except Exception as error:
+            self._note(error, layer)
+            raise
+        return value
+
+    def backward(self, dout: Any) -> Any:
+        layer: Any = None
+        try:
+            for layer in reversed(self.layers):
+                dout = layer.backward(dout)
+        except Exception as error:
+            self._note(error, layer)
+            raise
+        return dout
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of all parameters, as `backward`, but leave out the input's."""
+        if self.layers:
+            first, *rest = self.layers
+            layer: Any = first
+            try:
+                for layer in reversed(rest):
+                    dout = layer.backward(dout)
+                layer = first
+                params_only(first)(dout)
+            except Exception as error:
+                self._note(error, layer)
+                raise
+
+
+class Parallel(Network):
+    """``out = (f_1(x_1), ..., f_n(x_n))``;  ``dx_i = b_i(dout_i)``, each b its layer's backward.
+
+    Takes one input for each layer and returns a tuple; a tuple among the inputs is spread into
+    its layer's arguments. With a single layer the value is that layer's. Parameters and errors
+    are those of `Network`.
+    """
+
+    def forward(self, *inputs: Any) -> Any:
+        self._check(inputs, "inputs")
+        return self._each(call, inputs)
+
+    def backward(self, dout: Any) -> Any:
+        return self._each(lambda layer, value: layer.backward(value), self._douts(dout))
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of all parameters, as `backward`, but leave out the inputs'."""
+        self._each(lambda layer, value: params_only(layer)(value), self._douts(dout))
+
+    def _each(self, apply: Any, values: tuple[Any, ...]) -> Any:
+        results = []
+        layer: Any = None
+        try:
+            for layer, value in zip(self.layers, values, strict=True):
+                results.append(apply(layer, value))
+        except Exception as error:
+            self._note(error, layer)
+            raise
+        return tuple(results) if len(results) != 1 else results[0]
+
+    def _douts(self, dout: Any) -> tuple[Any, ...]:
+        douts = dout if len(self.layers) != 1 else (dout,)
+        self._check(douts, "gradients")
+        return tuple(douts)
+
+    def _check(self, values: Any, what: str) -> None:
+        if not isinstance(values, tuple):
+            raise TypeError(
+                f"Parallel of {len(self)} layers: got a {type(values).__name__}, "
+                f"expected a tuple of {len(self)} {what}"
+            )
+        if len(values) != len(self):
+            raise ValueError(
+                f"Parallel of {len(self)} layers: got {len(values)} {what}, expected {len(self)}"
+            )
+
+
+class Branch(Layer):
+    """``out = (x, ..., x)``, n times;  ``dx = dout_1 + ... + dout_n``.
+
+    Several inputs are copied as one tuple. The copies are the same object, which no layer
+    writes to.
+
+    Parameters
+    ----------
+    n : int
+        Number of copies, at least 1. With 1 the value is the input itself.
+    """
+
+    def __init__(self, n: int) -> None:
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"Branch: n is {n!r}, expected an integer of at least 1")
+        self.n = n
+
+    def forward(self, *inputs: Any) -> Any:
+        value: Any = inputs if len(inputs) != 1 else inputs[0]
+        return (value,) * self.n if self.n > 1 else value
+
+    def backward(self, dout: Any) -> Any:
+        if self.n == 1:
+            return dout
+        if not isinstance(dout, tuple) or len(dout) != self.n:
+            came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
+            raise ValueError(f"{self!r}: dout is {came}, expected a tuple of {self.n} gradients")
+        return reduce(_add, dout)
+
+    def __repr__(self) -> str:
+        return f"Branch({self.n})"
+
+
+def _add(a: Any, b: Any) -> Any:
+    if isinstance(a, tuple):
+        return tuple(_add(x, y) for x, y in zip(a, b, strict=True))
+    return a + b
