@@ -1,0 +1,136 @@
+"""IDX, the file format of MNIST: a short header, then the array's bytes, big-endian.
+
+The header is two zero bytes, one byte for the type, one for the number of dimensions, and each
+dimension as an unsigned 32-bit integer (LeCun, Cortes and Burges, "The MNIST database").
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import os
+import struct
+import uuid
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_CODES = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
+_MAX_DIMENSIONS = 64  # what a NumPy array can have; the format allows 255
+_CHUNK = 1 << 20
+
+
+def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Read one array from an IDX file, gzipped or not (told by its first bytes, not its name).
+
+    Memory follows the bytes that are really there, not what the header claims.
+
+    Returns
+    -------
+    ndarray
+        A fresh array in native byte order: uint8, int8, int16, int32, float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If the file is not IDX, is truncated, goes on after its data, or is corrupt gzip.
+        The message names the file.
+    """
+    with open(path, "rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not gzipped:
+            return _read(file, path)
+        try:
+            with gzip.open(file) as stream:
+                return _read(cast(IO[bytes], stream), path)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: corrupt gzip: {error}") from error
+
+
+def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
+    """Write `array` as an IDX file, gzipped if `path` ends in ``.gz``.
+
+    The bytes go to a temporary file beside `path`, which is then renamed, so that `path` is
+    never half written. The same array always gives the same bytes.
+
+    Raises
+    ------
+    TypeError
+        If IDX has no code for the dtype.
+    """
+    array = np.asarray(array)
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as stream:
+                    _write(cast(IO[bytes], stream), array)
+            else:
+                _write(file, array)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sha256(array: npt.NDArray[Any]) -> str:
+    """SHA-256, in hexadecimal, of the uncompressed IDX file that holds `array`."""
+    digest = hashlib.sha256(_header(array))
+    digest.update(_data(array))
+    return digest.hexdigest()
+
+
+def _read(stream: IO[bytes], path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    magic = stream.read(4)
+    if len(magic) < 4:
+        raise ValueError(f"{path}: truncated: {len(magic)} bytes, not even an IDX magic number")
+    zeros, code, ndim = struct.unpack(">HBB", magic)
+    if zeros != 0 or code not in _DTYPES:
+        raise ValueError(f"{path}: not an IDX file: its magic number is 0x{magic.hex()}")
+    if ndim > _MAX_DIMENSIONS:
+        raise ValueError(f"{path}: {ndim} dimensions, at most {_MAX_DIMENSIONS} can be read")
+    header = stream.read(4 * ndim)
+    if len(header) < 4 * ndim:
+        raise ValueError(f"{path}: truncated: the header ends within its {ndim} dimensions")
+    shape = struct.unpack(f">{ndim}I", header)
+    dtype = np.dtype(_DTYPES[code])
+    size = math.prod(shape) * dtype.itemsize
+
+    data = bytearray()
+    while len(data) < size and (chunk := stream.read(min(_CHUNK, size - len(data)))):
+        data += chunk
+    claim = f"its header claims {shape} of {dtype.name}, {size} bytes"
+    if len(data) < size:
+        raise ValueError(f"{path}: truncated: {claim}, but only {len(data)} follow")
+    if stream.read(1):
+        raise ValueError(f"{path}: padded: {claim}, but more follow")
+    try:
+        array = np.ndarray(shape, dtype, buffer=data)
+    except ValueError as error:  # an empty array can still have dimensions beyond NumPy's
+        raise ValueError(f"{path}: absurd size: {claim}: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _write(stream: IO[bytes], array: npt.NDArray[Any]) -> None:
+    stream.write(_header(array))
+    stream.write(_data(array))
+
+
+def _header(array: npt.NDArray[Any]) -> bytes:
+    code = _CODES.get(array.dtype.newbyteorder("="))
+    if code is None:
+        names = ", ".join(dtype.name for dtype in _CODES)
+        raise TypeError(f"IDX cannot hold dtype {array.dtype}, only {names}")
+    return struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+
+
+def _data(array: npt.NDArray[Any]) -> memoryview:
+    big_endian = np.ascontiguousarray(array, array.dtype.newbyteorder(">"))
+    return big_endian.reshape(-1).view(np.uint8).data
