@@ -27,17 +27,18 @@ class _Loss(Layer):
 
     def _like(self, y: Array, t: Any) -> Array:
         """Return `t` as an array of the dtype of `y`, which must have its shape too."""
-        t = self._real(t, "t")
+        if type(t) is not np.ndarray or t.dtype is not y.dtype:
+            t = self._real(t, "t").astype(y.dtype, copy=False)
         if t.shape != y.shape:
             raise ValueError(f"{self!r}: t has shape {t.shape}, expected {y.shape}, that of y")
-        return t.astype(y.dtype, copy=False)
+        return t
 
     def _weight(self, terms: int) -> float:
         """Return what each of so many terms counts in the loss."""
         return 1 / terms if self.reduction == "mean" else 1.0
 
     def _scalar(self, dout: Any) -> float:
-        if np.shape(dout) != ():
+        if not isinstance(dout, float | int) and np.shape(dout) != ():
             raise ValueError(f"{self!r}: dout has shape {np.shape(dout)}, expected a number")
         return float(dout)
 

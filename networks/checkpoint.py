@@ -42,4 +42,6 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{os.fspath(path)} is not a whole .npz of plain arrays: {error}") from error
+        raise ValueError(
+            f"{os.fspath(path)} is not a whole .npz of plain arrays: {error}"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from os import PathLike
 from typing import Any, Self, overload
 
@@ -55,17 +56,22 @@ class Network(Layer):
     @property
     def params(self) -> list[Array]:
         """The trained arrays of all layers; one that several layers share is listed once."""
-        unique = {id(param): param for layer in self._trained for param in layer.params}
-        return list(unique.values())
+        params = [param for layer in self._trained for param in layer.params]
+        if _distinct(params):
+            return params
+        return list({id(param): param for param in params}.values())
 
     @property
     def grads(self) -> list[Array]:
         """Their gradients from the latest `backward`; that of a shared array is the sum."""
+        params = [param for layer in self._trained for param in layer.params]
+        grads = [grad for layer in self._trained for grad in layer.grads]
+        if _distinct(params):
+            return grads
         total: dict[int, Array] = {}
-        for layer in self._trained:
-            for param, grad in zip(layer.params, layer.grads, strict=True):
-                key = id(param)
-                total[key] = total[key] + grad if key in total else grad
+        for param, grad in zip(params, grads, strict=True):
+            key = id(param)
+            total[key] = total[key] + grad if key in total else grad
         return list(total.values())
 
     def __len__(self) -> int:
@@ -141,15 +147,27 @@ def call(layer: Any, value: Any) -> Any:
 def params_only(layer: Any) -> Callable[[Any], Any]:
     """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``.
 
-    The nearer of the two counts: a subclass that writes its own ``backward`` is called there.
+    The nearer of the two counts: where a subclass writes its own ``backward``, that is called.
     """
-    own = getattr(layer, "__dict__", {})
-    for namespace in (own, *map(vars, type(layer).__mro__)):
-        if "backward_params" in namespace:
-            return layer.backward_params  # type: ignore[no-any-return]
-        if "backward" in namespace:
-            break
-    return layer.backward  # type: ignore[no-any-return]
+    method = _nearer(type(layer))
+    if "backward" in getattr(layer, "__dict__", ()):
+        method = "backward"
+    return getattr(layer, method)  # type: ignore[no-any-return]
+
+
+@cache
+def _nearer(kind: type) -> str:
+    names = (
+        name
+        for cls in kind.__mro__
+        for name in ("backward_params", "backward")
+        if name in vars(cls)
+    )
+    return next(names, "backward")
+
+
+def _distinct(params: list[Array]) -> bool:
+    return len(set(map(id, params))) == len(params)
 
 
 def _places(network: Network) -> Iterator[tuple[str, Any]]:
