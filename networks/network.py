@@ -149,21 +149,18 @@ def params_only(layer: Any) -> Callable[[Any], Any]:
 
     The nearer of the two counts: where a subclass writes its own ``backward``, that is called.
     """
-    method = _nearer(type(layer))
     if "backward" in getattr(layer, "__dict__", ()):
-        method = "backward"
-    return getattr(layer, method)  # type: ignore[no-any-return]
+        return layer.backward
+    return getattr(layer, _nearer(type(layer)))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache
 def _nearer(kind: type) -> str:
-    names = (
-        name
-        for cls in kind.__mro__
-        for name in ("backward_params", "backward")
-        if name in vars(cls)
-    )
-    return next(names, "backward")
+    for cls in kind.__mro__:
+        for name in ("backward_params", "backward"):
+            if name in vars(cls):
+                return name
+    raise TypeError(f"{kind.__name__} has no backward()")
 
 
 def _distinct(params: list[Array]) -> bool:
