@@ -69,9 +69,9 @@ def batches(
     >>> rng = np.random.default_rng(0)
     >>> for x, t in batches(np.eye(5), np.arange(5), batch_size=2, rng=rng):
     ...     print(x.shape, t)
-    (2, 5) [4 2]
-    (2, 5) [3 1]
-    (1, 5) [0]
+    (2, 5) [2 4]
+    (2, 5) [3 0]
+    (1, 5) [1]
     """
     data = [np.asarray(array) for array in arrays]
     if not data:

@@ -1,0 +1,186 @@
+import gzip
+import os
+import stat
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from chainrule.datasets import read_idx, write_idx
+from chainrule.datasets.idx import sha256
+
+DTYPES = ["uint8", "int8", "int16", "int32", "float32", "float64"]
+
+
+def header(*shape, code=0x08, zeros=0):
+    return struct.pack(f">HBB{len(shape)}I", zeros, code, len(shape), *shape)
+
+
+def error_of(path):
+    """The message of the ValueError that reading gives; it names the file."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        read_idx(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("name", ["a.idx", "a.gz"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_round_trip(tmp_path, dtype, name):
+    rng = np.random.default_rng(0)
+    array = (rng.standard_normal((5, 2, 3)) * 50).astype(dtype)
+    write_idx(tmp_path / name, array)
+    again = read_idx(tmp_path / name)
+    assert again.dtype == dtype
+    assert again.dtype.isnative
+    assert again.flags.writeable
+    np.testing.assert_array_equal(again, array)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 0, 2), (1, 2) * 16])
+def test_unusual_shapes(tmp_path, shape):
+    array = np.arange(np.prod(shape, dtype=int), dtype=np.int32).reshape(shape)
+    write_idx(tmp_path / "a.gz", array)
+    np.testing.assert_array_equal(read_idx(tmp_path / "a.gz"), array)
+
+
+def test_the_bytes_of_the_format(tmp_path):
+    path = tmp_path / "a"
+    write_idx(path, np.array([[1, -2, 3]], np.int16))
+    written = bytes.fromhex("00000b02 00000001 00000003 0001 fffe 0003")
+    assert path.read_bytes() == written
+    assert (
+        sha256(np.array([[1, -2, 3]], ">i2")) == __import__("hashlib").sha256(written).hexdigest()
+    )
+
+
+def test_any_memory_layout_is_written(tmp_path):
+    array = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
+    for i, view in enumerate(
+        [array.T, array[:, ::-2], array.astype(">i4"), np.asfortranarray(array)]
+    ):
+        write_idx(tmp_path / str(i), view)
+        np.testing.assert_array_equal(read_idx(tmp_path / str(i)), view)
+
+
+def test_gzip_is_told_by_content_not_by_name(tmp_path):
+    write_idx(tmp_path / "a.gz", np.arange(3, dtype=np.uint8))
+    (tmp_path / "a.gz").rename(tmp_path / "plain")
+    np.testing.assert_array_equal(read_idx(tmp_path / "plain"), [0, 1, 2])
+    write_idx(tmp_path / "b", np.arange(3, dtype=np.uint8))
+    (tmp_path / "b").rename(tmp_path / "b.gz")
+    np.testing.assert_array_equal(read_idx(tmp_path / "b.gz"), [0, 1, 2])
+
+
+def test_gzip_written_twice_is_the_same_bytes(tmp_path):
+    for name in ("a.gz", "another.gz"):
+        write_idx(tmp_path / name, np.arange(100, dtype=np.uint8))
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "another.gz").read_bytes()
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_every_cut_and_every_extension_is_an_error(tmp_path, compress):
+    path = tmp_path / "a"
+    whole = header(2, 3) + bytes(range(6))
+    for size in range(len(whole)):
+        path.write_bytes(compress(whole[:size]))
+        assert error_of(path).startswith("truncated: ")
+    path.write_bytes(compress(whole + b"x"))
+    assert error_of(path) == "padded: its header claims (2, 3) of uint8, 6 bytes, but more follow"
+    path.write_bytes(compress(whole))
+    assert read_idx(path).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_every_cut_of_the_gzip_itself_is_an_error(tmp_path):
+    path = tmp_path / "a"
+    whole = gzip.compress(header(100) + bytes(range(100)))
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert error_of(path).startswith(("truncated: ", "corrupt gzip: "))
+
+
+def test_every_changed_byte_of_the_gzip_body_is_an_error(tmp_path):
+    path = tmp_path / "a"
+    whole = gzip.compress(header(100) + bytes(range(100)))
+    for position in range(10, len(whole)):  # the ten bytes before hold flags and times
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        error_of(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE html>",
+        header(3, zeros=1) + bytes(3),
+        header(3, code=0x0A) + bytes(3),
+        b"\x89PNG",
+    ],
+)
+def test_wrong_magic(tmp_path, content):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert error_of(path) == f"not an IDX file: its magic number is 0x{content[:4].hex()}"
+
+
+def test_absurd_number_of_dimensions(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(header(*[1] * 255) + b"x")
+    assert error_of(path) == "255 dimensions, at most 64 can be read"
+    path.write_bytes(header(0, 2**32 - 1, 2**32 - 1, 2**32 - 1))
+    assert error_of(path).startswith("absurd size: ")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (2**31, 2**31, 4), (2**30,)])
+def test_memory_does_not_follow_the_claim(tmp_path, compress, shape):
+    path = tmp_path / "a"
+    path.write_bytes(compress(header(*shape, code=0x0E) + bytes(100)))
+    tracemalloc.start()
+    message = error_of(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert message.startswith("truncated: ")
+    assert message.endswith("but only 100 follow")
+    assert peak < 4 << 20
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(header(10) + bytes(64 << 20)))
+    tracemalloc.start()
+    message = error_of(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert message.startswith("padded: ")
+    assert peak < 4 << 20
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no-such-file"):
+        read_idx(tmp_path / "no-such-file")
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    write_idx(path, np.arange(3, dtype=np.uint8))
+
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_idx(path, np.arange(5, dtype=np.uint8))
+    monkeypatch.undo()
+    with pytest.raises(TypeError, match="IDX cannot hold dtype bool, only uint8, int8, int16"):
+        write_idx(path, np.zeros(3, bool))
+    assert os.listdir(tmp_path) == [name]
+    assert read_idx(path).tolist() == [0, 1, 2]
+
+
+def test_a_written_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").touch()
+    write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
+    usual, written = ((tmp_path / name).stat() for name in ("usual", "a"))
+    assert stat.S_IMODE(written.st_mode) == stat.S_IMODE(usual.st_mode)
