@@ -82,6 +82,13 @@ def test_the_cache_is_used_and_a_given_folder_has_no_substitute(empty_machine, f
         load_mnist(empty_machine / "elsewhere")
 
 
+def test_an_incomplete_folder_of_the_environment_is_passed_over(empty_machine, monkeypatch, files):
+    monkeypatch.setenv("CHAINRULE_DATA", str(empty_machine / "data"))
+    fill(empty_machine / "data" / "mnist", {download.TRAIN_IMAGES: np.zeros(3, np.uint8)})
+    fill(empty_machine / "cache" / "chainrule" / "mnist", files)
+    assert_is(load_mnist(), files)
+
+
 def test_debian_folder_of_fashion_mnist():
     assert Path("/usr/share/datasets/fashion-mnist") in download.FASHION_MNIST.system_folders
 
