@@ -102,7 +102,7 @@ class Softplus(Layer):
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        return np.logaddexp(0, x)
+        return softplus(x)
 
     def backward(self, dout: Any) -> Array:
         from scipy.special import expit
@@ -125,3 +125,8 @@ class Softmax(Layer):
     def backward(self, dout: Any) -> Array:
         y, dout = self.y, self.as_dout(dout, self.y.shape)
         return y * (dout - (dout * y).sum(axis=-1, keepdims=True))
+
+
+def softplus(x: Array) -> Array:
+    """``log(1 + exp(x))``, without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .activations import softplus
 from .base import Array, Layer
 
 
@@ -192,7 +193,7 @@ class BinaryCrossEntropyLoss(_Loss):
         self.t = t = self._like(y, t)
         if not (t.min() >= 0 and t.max() <= 1):
             raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
-        return float((np.logaddexp(0, y) - y * t).sum()) * self._weight(y.size)
+        return float((softplus(y) - y * t).sum()) * self._weight(y.size)
 
     def backward(self, dout: Any = 1.0) -> Array:
         from scipy.special import expit

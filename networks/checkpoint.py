@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from os import PathLike
 
@@ -38,10 +36,10 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
     ValueError
         If the file is not an ``.npz``, is damaged, or holds a pickled object.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{os.fspath(path)} is not a whole .npz of plain arrays: {error}"
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            arrays = np.load(file, allow_pickle=False)
+            return {name: arrays[name] for name in arrays.files}
+        except Exception as error:  # NumPy and zipfile raise a dozen kinds on damaged files
+            name = os.fspath(path)
+            raise ValueError(f"{name} is not a whole .npz of plain arrays: {error}") from error

@@ -1,0 +1,134 @@
+"""The contract of `Layer`, on the example of the contract itself."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from chainrule.layers import Affine, Layer, Sigmoid
+
+
+class Scale(Layer):
+    """out = a * x;  dx = dout * a,  da = sum of dout * x."""
+
+    param_names = ("a",)
+    buffer_names = ("seen",)
+
+    def __init__(self, a):
+        self.a, self.seen = a, np.zeros(())
+
+    def forward(self, x):
+        self.x = x
+        self.seen += 1
+        return self.a * x
+
+    def backward(self, dout):
+        self.da = np.asarray((dout * self.x).sum())
+        return dout * self.a
+
+
+def test_params_and_grads_are_derived():
+    a = np.array(2.0)
+    layer = Scale(a)
+    layer.forward(np.arange(3.0))
+    layer.backward(np.ones(3))
+    assert layer.params[0] is a
+    assert layer.grads == [3.0]
+
+
+def test_backward_before_forward_says_so():
+    with pytest.raises(
+        AttributeError, match=r"Scale has no 'x'; call forward\(\) before backward\(\)"
+    ):
+        Scale(np.ones(())).backward(1.0)
+    with pytest.raises(AttributeError, match=r"no 'y'; call forward\(\) before backward\(\)"):
+        Sigmoid().backward(np.ones((1, 1)))
+    with pytest.raises(
+        AttributeError, match=r"Affine has no 'dW'; call forward\(\) and backward\(\) first"
+    ):
+        _ = Affine(np.ones((1, 1)), [0]).dW
+    with pytest.raises(AttributeError, match=r"call forward\(\) and backward\(\) first"):
+        _ = Affine(np.ones((1, 1)), [0]).grads
+
+
+def test_a_parameter_that_was_never_set_is_named():
+    class Forgetful(Layer):
+        param_names = ("W",)
+
+    with pytest.raises(AttributeError, match=r"'params'; param_names is \('W',\): set each"):
+        _ = Forgetful().params
+
+
+def test_layers_copy_and_pickle():
+    layer = Affine(np.ones((2, 3)), np.zeros(3))
+    layer.forward(np.ones((1, 2)))
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        np.testing.assert_array_equal(twin.backward(np.ones((1, 3))), [[3.0, 3.0]])
+
+
+def test_state_holds_parameters_and_buffers_and_is_a_copy():
+    layer = Scale(np.array(2.0))
+    layer.forward(np.ones(2))
+    state = layer.state_dict()
+    assert state == {"a": 2.0, "seen": 1.0}
+    layer.a += 1
+    assert state["a"] == 2.0
+    layer.load_state_dict(state)
+    assert layer.a == 2.0
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"W": np.ones((2, 3))}, r"missing \['b'\], unknown \[\]"),
+        ({"W": np.ones((2, 3)), "b": np.ones(3), "c": 1}, r"missing \[\], unknown \['c'\]"),
+        ({"W": np.ones((3, 2)), "b": np.ones(3)}, r"'W' is float64 of shape \(3, 2\), expected"),
+        ({"W": np.ones((2, 3)), "b": np.ones(3, int)}, "'b' is int64 of shape"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(state, message):
+    layer = Affine(np.zeros((2, 3)), np.zeros(3))
+    with pytest.raises(ValueError, match=message):
+        layer.load_state_dict(state)
+    assert not layer.W.any()
+    assert not layer.b.any()
+
+
+def test_predict_puts_the_mode_back_whatever_happens():
+    class Moody(Layer):
+        def forward(self, x):
+            assert not self.training
+            return 1 / x
+
+    layer = Moody()
+    assert layer.predict(2) == 0.5
+    assert layer.training
+    with pytest.raises(ZeroDivisionError):
+        layer.predict(0)
+    assert layer.training
+    layer.eval()
+    layer.predict(1)
+    assert not layer.training
+
+
+@pytest.mark.parametrize("x", [None, "abc", [["a"]], np.array([object()]), 1j])
+def test_what_is_no_number_is_refused(x):
+    with pytest.raises(TypeError, match=r"Sigmoid\(\): x is of dtype .*, expected real numbers"):
+        Sigmoid().forward(x)
+
+
+def test_checks_hold_for_a_new_shape_after_one_that_passed():
+    layer = Affine(np.ones((2, 3)), np.zeros(3))
+    layer.forward(np.ones((4, 2)))
+    for shape in [(2,), (4, 3), ()]:
+        with pytest.raises(ValueError, match=r"Affine\(2 -> 3\): x has shape"):
+            layer.forward(np.ones(shape))
+    with pytest.raises(ValueError, match=r"dout has shape \(4, 2\), expected \(4, 3\)"):
+        layer.backward(np.ones((4, 2)))
+
+
+def test_integers_become_floats_of_the_layer():
+    layer = Affine(np.ones((2, 1), np.float32), np.zeros(1, np.float32))
+    for _ in range(2):
+        assert layer.forward(np.array([[1, 2]])).dtype == np.float32
