@@ -125,7 +125,7 @@ def _download(source: Source, name: str) -> npt.NDArray[Any]:
         except (OSError, ValueError) as error:
             failures.append(f"  {url}: {error}")
     reasons = "\n".join(failures)
-    raise OSError(f"{source.title} could not be downloaded:\n{reasons}\n{instead}")
+    raise OSError(f"{source.title} could not be downloaded:\n{reasons}\nTry again later. {instead}")
 
 
 def _verified(path: Path, expected: str) -> npt.NDArray[np.uint8]:
