@@ -1,0 +1,38 @@
+"""The README's Python blocks run, in order, as one program in an empty folder."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_code_blocks_run(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / document).read_text()
+    blocks = list(re.finditer(r"^( *)```python\n(.*?)^\1```", text, flags=re.M | re.S))
+    assert blocks
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        lines_above = "\n" * text[: block.start(2)].count("\n")
+        code = compile(lines_above + dedent(block[2]), str(ROOT / document), "exec")
+        exec(code, namespace)
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_layer_is_in_the_readme():
+    import chainrule.layers
+    import chainrule.networks
+
+    text = (ROOT / "README.md").read_text()
+    names = chainrule.layers.__all__ + chainrule.networks.__all__
+    assert [name for name in names if f"`{name}" not in text] == []
