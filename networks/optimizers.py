@@ -2,41 +2,125 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..layers.base import Array
+from .optimizer_base import Optimizer
 
 
-class SGD:
-    """``v = momentum * v + g``, ``p = p - lr * v``: gradient descent.
+class SGD(Optimizer):
+    """``p = p - lr * g``, or with momentum ``v = momentum * v + g``, ``p = p - lr * v``.
+
+    With `nesterov`, ``p = p - lr * (g + momentum * v)``. Momentum: Polyak (1964), Some methods of
+    speeding up the convergence of iteration methods, https://doi.org/10.1016/0041-5553(64)90137-5.
+    Nesterov's form: Sutskever, Martens, Dahl, Hinton (2013), On the importance of initialization
+    and momentum in deep learning, https://proceedings.mlr.press/v28/sutskever13.html
 
     Parameters
     ----------
     lr : float, default 0.1
         Learning rate.
     momentum : float, default 0.0
-        Share of the last step that is kept.
+        Share of the last step that is kept, below 1.
+    nesterov : bool, default False
+        Look one step of momentum ahead.
+    weight_decay : float, default 0.0
+        See `Optimizer`.
     """
 
-    def __init__(self, lr: float = 0.1, momentum: float = 0.0) -> None:
-        self.lr, self.momentum = lr, momentum
-        self.v: list[Array] = []
+    settings = ("lr", "momentum", "nesterov", "weight_decay")
 
-    def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        if self.momentum:
-            self.v = self.v or [np.zeros_like(p) for p in params]
-            for v, g in zip(self.v, grads, strict=True):
-                v *= self.momentum
-                v += g
-            grads = self.v
-        for p, g in zip(params, grads, strict=True):
-            p -= self.lr * g
+    def __init__(
+        self,
+        lr: float = 0.1,
+        momentum: float = 0.0,
+        *,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        self.momentum = self._below_1("momentum", momentum)
+        self.nesterov = nesterov
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        self.slots = ("v",) if momentum else ()
+
+    def _update(self, p: Array, g: Array, *state: Array) -> None:
+        for v in state:
+            v *= self.momentum
+            v += g
+            g = g + self.momentum * v if self.nesterov else v
+        p -= self.lr * g
 
 
-class Adam:
-    """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``p = p - lr m' / (sqrt v' + eps)``.
+class AdaGrad(Optimizer):
+    """``h = h + g^2``, ``p = p - lr * g / (sqrt(h) + eps)``.
+
+    Duchi, Hazan, Singer (2011), Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization, https://jmlr.org/papers/v12/duchi11a.html
+
+    Parameters
+    ----------
+    lr : float, default 0.01
+        Learning rate.
+    eps : float, default 1e-10
+        Keeps the denominator from 0.
+    weight_decay : float, default 0.0
+        See `Optimizer`.
+    """
+
+    slots = ("h",)
+    settings = ("lr", "eps", "weight_decay")
+
+    def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
+        super().__init__(lr, weight_decay)
+        self.eps = self._at_least_0("eps", eps)
+
+    def _update(self, p: Array, g: Array, *state: Array) -> None:
+        (h,) = state
+        h += g * g
+        p -= self.lr * g / (np.sqrt(h) + self.eps)
+
+
+class RMSProp(Optimizer):
+    """``v = rho * v + (1 - rho) * g^2``, ``p = p - lr * g / (sqrt(v) + eps)``.
+
+    Tieleman, Hinton (2012), Lecture 6.5 of Neural Networks for Machine Learning,
+    https://www.cs.toronto.edu/~hinton/coursera/lecture6/lec6.pdf
+
+    Parameters
+    ----------
+    lr : float, default 0.01
+        Learning rate.
+    rho : float, default 0.99
+        Share of the running mean that is kept, below 1.
+    eps : float, default 1e-8
+        Keeps the denominator from 0.
+    weight_decay : float, default 0.0
+        See `Optimizer`.
+    """
+
+    slots = ("v",)
+    settings = ("lr", "rho", "eps", "weight_decay")
+
+    def __init__(
+        self, lr: float = 0.01, rho: float = 0.99, *, eps: float = 1e-8, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        self.rho, self.eps = self._below_1("rho", rho), self._at_least_0("eps", eps)
+
+    def _update(self, p: Array, g: Array, *state: Array) -> None:
+        (v,) = state
+        v *= self.rho
+        v += (1 - self.rho) * g * g
+        p -= self.lr * g / (np.sqrt(v) + self.eps)
+
+
+class Adam(Optimizer):
+    """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``p = p - lr m' / (sqrt(v') + eps)``.
 
     ``m'`` and ``v'`` are m and v over ``1 - b1^t`` and ``1 - b2^t``, at step t. Kingma, Ba (2015),
     Adam: A Method for Stochastic Optimization, https://arxiv.org/abs/1412.6980
@@ -46,28 +130,79 @@ class Adam:
     lr : float, default 0.001
         Learning rate.
     betas : pair of float, default (0.9, 0.999)
-        The decay rates b1 and b2.
+        The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
         Keeps the denominator from 0.
+    weight_decay : float, default 0.0
+        See `Optimizer`.
+
+    Notes
+    -----
+    What is kept are the sums ``M = b1 M + g`` and ``V = b2 V + g^2``, so that all the constants
+    meet in two numbers a step: ``p = p - rate * M / (sqrt(V) + eps / c)``, where
+    ``c^2 = (1 - b2) / (1 - b2^t)`` and ``rate = lr (1 - b1) / (1 - b1^t) / c``.
+    """
+
+    slots = ("M", "V")
+    settings = ("lr", "betas", "eps", "weight_decay")
+
+    def __init__(
+        self,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        *,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        b1, b2 = betas
+        self.betas = self._below_1("b1", b1), self._below_1("b2", b2)
+        self.eps = self._at_least_0("eps", eps)
+
+    def _update(self, p: Array, g: Array, *state: Array) -> None:
+        M, V = state
+        b1, b2 = self.betas
+        c = math.sqrt((1 - b2) / (1 - b2**self.t))
+        M *= b1
+        M += g
+        V *= b2
+        V += g * g
+        move = np.sqrt(V, out=np.empty_like(V))
+        move += self.eps / c
+        np.divide(M, move, out=move)
+        move *= self.lr * (1 - b1) / (1 - b1**self.t) / c
+        p -= move
+
+
+class AdamW(Adam):
+    """``p = p - lr * weight_decay * p``, then as `Adam`: the decay stays out of the moments.
+
+    Loshchilov, Hutter (2019), Decoupled Weight Decay Regularization,
+    https://arxiv.org/abs/1711.05101
+
+    Parameters
+    ----------
+    lr : float, default 0.001
+        Learning rate.
+    betas : pair of float, default (0.9, 0.999)
+        The decay rates b1 and b2, below 1.
+    eps : float, default 1e-8
+        Keeps the denominator from 0.
+    weight_decay : float, default 0.01
+        Share of each parameter that a step with ``lr = 1`` would take away.
     """
 
     def __init__(
-        self, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+        self,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        *,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
     ) -> None:
-        self.lr, self.betas, self.eps = lr, betas, eps
-        self.t = 0
-        self.m: list[Array] = []
-        self.v: list[Array] = []
+        super().__init__(lr, betas, eps=eps, weight_decay=weight_decay)
 
-    def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        if not self.m:
-            self.m = [np.zeros_like(p) for p in params]
-            self.v = [np.zeros_like(p) for p in params]
-        b1, b2 = self.betas
-        self.t += 1
-        lr = self.lr / (1 - b1**self.t)
-        root = (1 - b2**self.t) ** 0.5
-        for p, g, m, v in zip(params, grads, self.m, self.v, strict=True):
-            m += (1 - b1) * (g - m)
-            v += (1 - b2) * (g * g - v)
-            p -= lr * m / (np.sqrt(v) / root + self.eps)
+    def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
+        for p in params:
+            p *= 1 - self.lr * self.weight_decay
+        return list(grads)

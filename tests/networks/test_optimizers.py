@@ -1,0 +1,272 @@
+"""Every optimizer against its formula, written out slowly element by element."""
+
+import math
+
+import numpy as np
+import pytest
+
+from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, optimizer_base
+
+SHAPES = [(3, 4), (4,), (), (2, 1, 3)]
+
+
+def sgd(lr, momentum=0.0, nesterov=False, wd=0.0):
+    def update(p, g, s, t):
+        g += wd * p
+        s["v"] = momentum * s.get("v", 0.0) + g
+        return p - lr * (g + momentum * s["v"] if nesterov else s["v"])
+
+    return update
+
+
+def adagrad(lr, eps, wd=0.0):
+    def update(p, g, s, t):
+        g += wd * p
+        s["h"] = s.get("h", 0.0) + g**2
+        return p - lr * g / (math.sqrt(s["h"]) + eps)
+
+    return update
+
+
+def rmsprop(lr, rho, eps, wd=0.0):
+    def update(p, g, s, t):
+        g += wd * p
+        s["v"] = rho * s.get("v", 0.0) + (1 - rho) * g**2
+        return p - lr * g / (math.sqrt(s["v"]) + eps)
+
+    return update
+
+
+def adam(lr, b1, b2, eps, wd=0.0, decoupled=0.0):
+    def update(p, g, s, t):
+        p -= lr * decoupled * p
+        g += wd * p
+        s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
+        s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
+        m, v = s["m"] / (1 - b1**t), s["v"] / (1 - b2**t)
+        return p - lr * m / (math.sqrt(v) + eps)
+
+    return update
+
+
+CASES = {
+    "sgd": (lambda: SGD(0.1), sgd(0.1)),
+    "sgd decay": (lambda: SGD(0.1, weight_decay=0.3), sgd(0.1, wd=0.3)),
+    "momentum": (lambda: SGD(0.1, 0.9), sgd(0.1, 0.9)),
+    "momentum decay": (lambda: SGD(0.1, 0.9, weight_decay=0.3), sgd(0.1, 0.9, wd=0.3)),
+    "nesterov": (lambda: SGD(0.1, 0.8, nesterov=True), sgd(0.1, 0.8, True)),
+    "adagrad": (lambda: AdaGrad(0.1), adagrad(0.1, 1e-10)),
+    "adagrad decay": (lambda: AdaGrad(0.1, eps=0.5, weight_decay=0.3), adagrad(0.1, 0.5, 0.3)),
+    "rmsprop": (lambda: RMSProp(0.1, 0.7), rmsprop(0.1, 0.7, 1e-8)),
+    "rmsprop decay": (lambda: RMSProp(0.1, eps=0.5, weight_decay=1), rmsprop(0.1, 0.99, 0.5, 1)),
+    "adam": (lambda: Adam(0.1), adam(0.1, 0.9, 0.999, 1e-8)),
+    "adam betas": (lambda: Adam(0.1, (0.5, 0.6), eps=0.5), adam(0.1, 0.5, 0.6, 0.5)),
+    "adam decay": (lambda: Adam(0.1, weight_decay=0.3), adam(0.1, 0.9, 0.999, 1e-8, 0.3)),
+    "adamw": (lambda: AdamW(0.1), adam(0.1, 0.9, 0.999, 1e-8, decoupled=0.01)),
+    "adamw decay": (
+        lambda: AdamW(0.1, weight_decay=0.3),
+        adam(0.1, 0.9, 0.999, 1e-8, decoupled=0.3),
+    ),
+}
+MAKE = [pytest.param(make, id=name) for name, (make, _) in CASES.items()]
+
+
+def draw(rng, dtype=np.float64, shapes=SHAPES):
+    return [np.asarray(rng.normal(size=shape), dtype=dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("make", "formula"), CASES.values(), ids=CASES)
+def test_formula(make, formula, dtype):
+    rng = np.random.default_rng(1)
+    optimizer, params = make(), draw(rng, dtype)
+    arrays = list(params)
+    expected = [p.astype(np.float64).ravel().tolist() for p in params]
+    states = [[{} for _ in p] for p in expected]
+    for t in range(1, 21):
+        grads = draw(rng, dtype)
+        optimizer.step(params, grads)
+        for p, g, s in zip(expected, grads, states, strict=True):
+            p[:] = [formula(*numbers, t) for numbers in zip(p, g.ravel().tolist(), s, strict=True)]
+    for p, array, numbers in zip(params, arrays, expected, strict=True):
+        assert p is array
+        assert p.dtype == dtype
+        np.testing.assert_allclose(p.ravel(), numbers, rtol=1e-9 if dtype == np.float64 else 2e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_plain_sgd_to_the_last_bit(dtype):
+    rng = np.random.default_rng(2)
+    params, grads = draw(rng, dtype), draw(rng, dtype)
+    expected = [p - 0.3 * g for p, g in zip(params, grads, strict=True)]
+    SGD(0.3).step(params, grads)
+    for p, e in zip(params, expected, strict=True):
+        assert p.tobytes() == e.tobytes()
+
+
+@pytest.mark.parametrize("make", MAKE)
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_large_parameters_go_in_blocks_with_the_same_result(make, order, monkeypatch):
+    rng = np.random.default_rng(3)
+    whole, grads = draw(rng, shapes=[(50, 7), (101,)]), draw(rng, shapes=[(50, 7), (101,)])
+    blocked = [p.copy() for p in whole]
+    if order == "F":
+        blocked = [np.asfortranarray(p) for p in whole]
+    if order == "strided":
+        blocked = [np.repeat(p, 2, axis=0)[::2] for p in whole]
+    one, other = make(), make()
+    for _ in range(3):
+        one.step(whole, grads)
+        with monkeypatch.context() as patch:
+            patch.setattr(optimizer_base, "_BLOCK", 16)
+            other.step(blocked, grads)
+    for p, q in zip(whole, blocked, strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_gradients_are_not_written_to(make):
+    rng = np.random.default_rng(4)
+    optimizer, params, grads = make(), draw(rng), draw(rng)
+    before = [g.copy() for g in grads]
+    for g in grads:
+        g.flags.writeable = False
+    for _ in range(3):
+        optimizer.step(params, grads)
+    for g, b in zip(grads, before, strict=True):
+        np.testing.assert_array_equal(g, b)
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_goes_on_from_its_state_to_the_last_bit(make):
+    rng = np.random.default_rng(5)
+    one, params = make(), draw(rng, np.float32)
+    batches = [draw(rng, np.float32) for _ in range(6)]
+    for grads in batches[:3]:
+        one.step(params, grads)
+    one.lr = 0.05
+    copies = [p.copy() for p in params]
+    other = make()
+    other.load_state_dict(one.state_dict())
+    assert other.lr == 0.05
+    for grads in batches[3:]:
+        one.step(params, grads)
+        other.step(copies, grads)
+    for p, q in zip(params, copies, strict=True):
+        assert p.tobytes() == q.tobytes()
+
+
+def test_state_dict_holds_copies():
+    rng = np.random.default_rng(6)
+    optimizer, params = Adam(), draw(rng)
+    optimizer.step(params, draw(rng))
+    state = optimizer.state_dict()
+    kept = {name: np.array(value) for name, value in state.items()}
+    optimizer.step(params, draw(rng))
+    for name, value in kept.items():
+        np.testing.assert_array_equal(state[name], value)
+
+
+def test_lr_changes_between_steps():
+    p = np.array([1.0])
+    optimizer = SGD(0.5)
+    optimizer.step([p], [np.array([1.0])])
+    optimizer.lr = 0.25
+    optimizer.step([p], [np.array([1.0])])
+    assert p == [0.25]
+
+
+def test_a_numpy_scalar_as_lr_keeps_float32_arithmetic():
+    rng = np.random.default_rng(7)
+    (p,), (g,) = draw(rng, np.float32, [(9,)]), draw(rng, np.float32, [(9,)])
+    expected = p - 0.1 * g
+    SGD(np.float64(0.1)).step([p], [g])
+    np.testing.assert_array_equal(p, expected)
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_wrong_arguments_change_nothing(make):
+    rng = np.random.default_rng(8)
+    optimizer, params = make(), draw(rng)
+    grads = draw(rng)
+    before = [p.copy() for p in params]
+    with pytest.raises(ValueError, match="gradients have shapes"):
+        optimizer.step(params, grads[:-1])
+    with pytest.raises(ValueError, match="gradients have shapes"):
+        optimizer.step(params, [*grads[:-1], np.ones((2, 1, 1))])
+    for p, b in zip(params, before, strict=True):
+        np.testing.assert_array_equal(p, b)
+    optimizer.step(params, grads)
+    with pytest.raises(ValueError, match="before they had"):
+        optimizer.step(params[:2], grads[:2])
+    ints = np.array([1, 2])
+    with pytest.raises(TypeError, match="parameter 0 is of dtype int64"):
+        make().step([ints], [np.ones(2)])
+
+
+def test_a_state_that_does_not_fit_is_refused():
+    rng = np.random.default_rng(9)
+    params = draw(rng)
+    adam = Adam()
+    adam.step(params, draw(rng))
+    state = adam.state_dict()
+    with pytest.raises(ValueError, match="of class Adam"):
+        AdamW().load_state_dict(state)
+    for broken in (
+        {k: v for k, v in state.items() if k != "M.1"},
+        {k: v for k, v in state.items() if k != "t"},
+        state | {"extra": np.ones(1)},
+    ):
+        fresh = Adam(0.7)
+        with pytest.raises(ValueError, match="expected"):
+            fresh.load_state_dict(broken)
+        assert fresh.lr == 0.7
+    for others in (draw(rng, np.float32), params[:2], [params[1], params[0], *params[2:]]):
+        fresh = Adam()
+        fresh.load_state_dict(state)
+        with pytest.raises(ValueError, match="the state is for"):
+            fresh.step(others, [np.ones_like(p) for p in others])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(-1),
+        lambda: SGD(math.nan),
+        lambda: SGD(math.inf),
+        lambda: SGD(0.1, 1.0),
+        lambda: SGD(0.1, nesterov=True),
+        lambda: SGD(weight_decay=-1),
+        lambda: AdaGrad(eps=-1),
+        lambda: RMSProp(rho=1),
+        lambda: Adam(betas=(0.9, 1.0)),
+        lambda: AdamW(eps=math.nan),
+    ],
+)
+def test_settings_out_of_range(make):
+    with pytest.raises(ValueError, match=r"expected|needs"):
+        make()
+
+
+def test_lr_is_checked_when_it_is_changed():
+    optimizer = SGD()
+    with pytest.raises(ValueError, match="lr is nan"):
+        optimizer.lr = math.nan
+    assert optimizer.lr == 0.1
+
+
+def test_repr_names_the_settings():
+    assert repr(SGD(0.1, 0.9)) == "SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)"
+
+
+def test_an_optimizer_of_your_own_is_a_formula():
+    class SignSGD(Optimizer):
+        def __init__(self, lr):
+            super().__init__(lr, weight_decay=0.0)
+
+        def _update(self, p, g, *state):
+            p -= self.lr * np.sign(g)
+
+    p = np.array([1.0, 2.0])
+    SignSGD(0.5).step([p], [np.array([3.0, -4.0])])
+    np.testing.assert_array_equal(p, [0.5, 2.5])
