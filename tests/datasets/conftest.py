@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from chainrule.datasets import download
 from chainrule.datasets.idx import sha256
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from chainrule.datasets import elastic, rotate, shift
 from scipy import ndimage
+
+from chainrule.datasets import elastic, rotate, shift
 
 
 def random_images(n=6, c=2, h=9, w=12, dtype=np.float32):

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+
 from chainrule.datasets import download, load_fashion_mnist, load_mnist, read_idx, write_idx
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+
 from chainrule.datasets import read_idx, write_idx
 from chainrule.datasets.idx import sha256
 

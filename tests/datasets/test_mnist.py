@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from chainrule.datasets import (
     download,
     load_fashion_mnist,

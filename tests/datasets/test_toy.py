@@ -1,4 +1,5 @@
 import numpy as np
+
 from chainrule.datasets import parabola, shopping, truth_table, xor, xor_truth_table
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from chainrule.datasets import add_noise, one_hot, standardize
 
 
