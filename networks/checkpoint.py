@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 
 import numpy as np
@@ -13,19 +13,32 @@ from ..layers.base import Array
 
 
 def write_npz(path: str | PathLike[str], arrays: Mapping[str, Array]) -> None:
-    """Write `arrays` to `path` by way of a temporary file beside it, synced and then renamed."""
-    path = os.fspath(path)
-    folder, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(prefix=name + ".", suffix=".part", dir=folder or ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    """Write `arrays` to `path` by way of ``path.part`` beside it, synced and then renamed.
+
+    A kill leaves the old file or the new one, and perhaps one ``.part``, which the next write
+    replaces.
+
+    Raises
+    ------
+    FileExistsError
+        If another process writes to the same path at the same time.
+    """
+    path = os.path.realpath(path)
+    part = path + ".part"
+    with suppress(FileNotFoundError):
+        os.unlink(part)
+    with open(part, "xb") as file:
+        try:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        except BaseException:
+            os.unlink(part)
+            raise
+        mine = os.path.exists(part) and os.path.samestat(os.fstat(file.fileno()), os.stat(part))
+    if not mine:
+        raise FileExistsError(f"{part} was replaced: another process writes to {path}")
+    os.replace(part, path)
 
 
 def read_npz(path: str | PathLike[str]) -> dict[str, Array]:

@@ -1,10 +1,18 @@
-"""What training has recorded."""
+"""What training has recorded: losses, metrics and times."""
 
 from __future__ import annotations
 
+import csv
+import math
+from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 class History:
-    """The losses, metrics and times of a training.
+    """The losses, metrics and times of a training; ``history["loss"]`` is one column of it.
 
     Attributes
     ----------
@@ -12,26 +20,84 @@ class History:
         The loss of each step's batch, before the step.
     epochs : list of dict
         For each epoch its number ``epoch``, from 1; ``step``, the steps done by its end; ``loss``
-        over the epoch's batches; ``seconds``; and where there are validation data
-        ``validation_loss`` and a ``validation_`` for each metric.
-
-    Examples
-    --------
-    ``history["validation_accuracy"]`` is the list of that column.
+        over the epoch's batches; where there are validation data ``validation_loss`` and a
+        ``validation_`` for each metric; and ``seconds``, validation included.
     """
 
     def __init__(self) -> None:
         self.step_losses: list[float] = []
         self.epochs: list[dict[str, float]] = []
 
-    def __getitem__(self, name: str) -> list[float]:
-        """Return one column of the epochs."""
-        names = self.names
-        if name not in names:
-            raise KeyError(f"the history has no {name!r}, it has {names}")
-        return [row[name] for row in self.epochs if name in row]
-
     @property
     def names(self) -> list[str]:
         """The names of the columns, in the order in which they first appeared."""
         return list(dict.fromkeys(name for row in self.epochs for name in row))
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return one column, a number for each epoch; NaN where an epoch has none.
+
+        Raises
+        ------
+        KeyError
+            If no epoch has it.
+        """
+        if name not in (names := self.names):
+            raise KeyError(f"the history has no {name!r}, it has {names}")
+        return [row.get(name, math.nan) for row in self.epochs]
+
+    def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
+        """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\\n")
+            if steps:
+                writer.writerow(["step", "loss"])
+                writer.writerows(enumerate(self.step_losses, 1))
+            else:
+                writer.writerow(self.names)
+                writer.writerows([row.get(name, "") for name in self.names] for row in self.epochs)
+
+    def plot(self) -> Figure:
+        """Draw the losses, and beside them the metrics where there are any, over the steps.
+
+        Returns
+        -------
+        matplotlib Figure
+            Save it with ``figure.savefig(path)``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        try:
+            from matplotlib import pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                "History.plot needs matplotlib: pip install 'chainrule[plot]'"
+            ) from error
+
+        shown = ("epoch", "step", "loss", "validation_loss", "seconds")
+        metrics = [name for name in self.names if name not in shown]
+        columns = 2 if metrics else 1
+        figure, axes = plt.subplots(
+            1, columns, figsize=(5 * columns, 3.5), squeeze=False, layout="constrained"
+        )
+        losses = axes[0, 0]
+        steps = range(1, len(self.step_losses) + 1)
+        losses.plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="step")
+        ends = self["step"] if self.epochs else []
+        for name in ("loss", "validation_loss"):
+            if name in self.names:
+                losses.plot(ends, self[name], marker=".", label=_label(name))
+        losses.set(xlabel="step", ylabel="loss")
+        losses.legend()
+        for name in metrics:
+            axes[0, 1].plot(ends, self[name], marker=".", label=_label(name))
+        if metrics:
+            axes[0, 1].set(xlabel="step", ylabel="metric")
+            axes[0, 1].legend()
+        return figure
+
+
+def _label(name: str) -> str:
+    return "epoch" if name == "loss" else name.replace("_", " ")

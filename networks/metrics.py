@@ -1,10 +1,16 @@
-"""Metrics: functions ``metric(y, t)`` of a batch of predictions and targets, with a float back."""
+"""Metrics, functions ``metric(y, t)`` of a batch that return a float, and evaluation by them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..layers.base import Array
+from .batching import Batches, cast, dtype_of
+
+Metric = Callable[[Array, Array], float]
 
 
 def accuracy(y: Array, t: Array) -> float:
@@ -13,7 +19,7 @@ def accuracy(y: Array, t: Array) -> float:
     Parameters
     ----------
     y : array of shape (..., K)
-        Logits, probabilities or scores of K classes.
+        Logits, probabilities or scores of K classes, at least two.
     t : array of shape (...) or (..., K)
         Integer labels, or a distribution for each row, whose greatest entry is the label.
 
@@ -23,9 +29,40 @@ def accuracy(y: Array, t: Array) -> float:
         If the shapes do not belong together.
     """
     y, t = np.asarray(y), np.asarray(t)
-    if y.ndim == 0 or t.shape not in (y.shape, y.shape[:-1]):
+    if y.ndim == 0 or y.shape[-1] < 2 or t.shape not in (y.shape, y.shape[:-1]):
         raise ValueError(
-            f"accuracy: y has shape {y.shape} and t {t.shape}, expected (N, K) and (N,) or (N, K)"
+            f"accuracy: y has shape {y.shape} and t {t.shape}, expected (N, K) and (N,) or (N, K) "
+            "with K at least 2"
         )
     labels = t.argmax(axis=-1) if t.shape == y.shape else t
     return float((y.argmax(axis=-1) == labels).mean())
+
+
+def evaluate(
+    net: Any, loss: Any, batches: Batches, metrics: Sequence[Metric] | None = None
+) -> dict[str, float]:
+    """Return the loss over all batches, in evaluation mode, and each metric's mean over the rows.
+
+    By default the metric is `accuracy` where the targets are labels, an integer for each row.
+    """
+    total, rows, sums, dtype = 0.0, 0, dict[str, float](), dtype_of(net)
+    for x, t in batches.once():
+        y = net.predict(cast(x, dtype))
+        if metrics is None:
+            labels = t.dtype.kind in "iu" and np.ndim(y) > 1 and t.shape == y.shape[:-1]
+            metrics = (accuracy,) if labels else ()
+        n = len(t) if t.ndim else 1
+        rows += n
+        total += loss.forward(y, t) * (n if averages(loss) else 1)
+        for metric in metrics:
+            name = getattr(metric, "__name__", type(metric).__name__)
+            sums[name] = sums.get(name, 0.0) + metric(y, t) * n
+    return {
+        "loss": total / rows if averages(loss) else total,
+        **{name: value / rows for name, value in sums.items()},
+    }
+
+
+def averages(loss: Any) -> bool:
+    """Whether the loss of a batch is a mean over its rows, not a sum."""
+    return getattr(loss, "reduction", "mean") == "mean"

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
+from os import PathLike
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..layers import Layer
 from ..layers.base import Array
+from .batching import Batch, Batches, as_rows, cast, dtype_of
+from .clipping import clip_gradients, clip_values
+from .diagnosis import culprit
 from .history import History
-from .metrics import accuracy
+from .interruption import Interruption
+from .metrics import Metric, averages, evaluate
 from .network import params_only
+from .progress import Progress
+from .regularization import L1, L2
+from .run import Run
+from .schedules import Schedule
+from .training_state import load_training, save_training
 
-Metric = Callable[[Array, Array], float]
+Transform = Callable[[Array, Array, np.random.Generator], Batch]
+Path = str | PathLike[str]
 
 
 class Trainer:
@@ -30,104 +42,278 @@ class Trainer:
     optimizer : object
         Has ``step(params, grads)``.
     rng : numpy.random.Generator
-        Shuffles the data.
+        Shuffles the samples, and is handed to the transform.
+    schedule : function of the step, optional
+        Gives ``optimizer.lr`` before each step, counted from 0; see `chainrule.networks.schedules`.
+    penalty : L1 or L2, optional
+        Added to the loss.
+    max_norm, max_value : float, optional
+        The gradients go through `clip_gradients`, through `clip_values`.
+
+    Attributes
+    ----------
+    steps : int
+        Steps done.
+    history : History
+        What `fit` has recorded.
+    unfinished : Run or None
+        Where a `fit` stopped that Ctrl-C or a kill ended: the next goes on there. Set it to None
+        to begin anew.
     """
 
-    def __init__(self, net: Any, loss: Any, optimizer: Any, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        net: Any,
+        loss: Any,
+        optimizer: Any,
+        rng: np.random.Generator,
+        *,
+        schedule: Schedule | None = None,
+        penalty: L1 | L2 | None = None,
+        max_norm: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
+        if not isinstance(net, Layer):
+            raise TypeError(
+                f"Trainer: net is a {type(net).__name__}, expected a Layer such as Sequential(...)"
+            )
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"Trainer: rng is {rng!r}, expected numpy.random.default_rng(seed)")
         self.net, self.loss, self.optimizer, self.rng = net, loss, optimizer, rng
+        self.schedule, self.penalty = schedule, penalty
+        self.max_norm, self.max_value = max_norm, max_value
+        self.steps = 0
         self.history = History()
+        self.unfinished: Run | None = None
         self._backward = params_only(net)
 
-    def train_step(self, x: Array, t: Array) -> float:
-        """One step on one batch; return its loss before the step."""
+    def train_step(self, x: Any, t: Any) -> float:
+        """One step on one batch; return its loss before the step, the penalty included.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is NaN or infinite. It names the step, from 1, and what was so first: the
+            batch, a parameter, a layer or the loss. The parameters are as they were.
+        """
         y = self.net.forward(x)
-        value: float = self.loss.forward(y, t)
-        self._backward(self.loss.backward())
-        self.optimizer.step(self.net.params, self.net.grads)
+        value = float(self.loss.forward(y, t))
+        if not isfinite(value):
+            found = culprit(self.net, x, t)
+            raise FloatingPointError(f"the loss is {value} at step {self.steps + 1}: {found}")
+        self._backward(self.loss.backward())  # without the first layer's dx, which nobody needs
+        params, grads = self.net.params, self.net.grads
+        if self.penalty is not None:
+            value += self.penalty.value(params)
+            grads = self.penalty.add_to(grads, params)
+        if self.max_value is not None:
+            grads = clip_values(grads, self.max_value)
+        if self.max_norm is not None:
+            grads = clip_gradients(grads, self.max_norm)
+        if self.schedule is not None:
+            self.optimizer.lr = self.schedule(self.steps)
+        self.optimizer.step(params, grads)
+        self.steps += 1
         return value
 
     def fit(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: ArrayLike | Iterable[Any],
+        t: ArrayLike | None = None,
         *,
         epochs: int,
         batch_size: int | None = None,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        shuffle: bool = True,
+        validation: tuple[ArrayLike, ArrayLike] | Iterable[Any] | None = None,
         metrics: Sequence[Metric] | None = None,
+        transform: Transform | None = None,
+        patience: int | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_every: int | None = None,
         progress: bool = True,
     ) -> History:
-        """Train for so many epochs, each in a fresh order of the samples; return the history.
+        """Train, and return the history.
+
+        Ctrl-C ends it after the step that is under way; a second Ctrl-C ends it at once.
 
         Parameters
         ----------
         x, t : arrays of shape (N, ...)
-            Inputs and targets.
+            Inputs and targets; `numpy.memmap` too, of which only a batch is read at a time. Or x
+            alone: an iterable of batches ``(x, t)``, gone through once an epoch.
         epochs : int
-            Times to go through the data.
+            Times to go through the data. The fit that goes on with an unfinished one counts from
+            that one's beginning.
         batch_size : int, optional
             Samples a step; None takes all at once, in the order they have.
-        validation : pair of arrays, optional
-            Inputs and targets on which the net is evaluated after each epoch.
+        shuffle : bool, default True
+            Draw a new order of the samples for each epoch.
+        validation : pair of arrays or iterable of batches, optional
+            What the net is evaluated on after each epoch.
         metrics : sequence of functions ``metric(y, t)``, optional
-            Evaluated on the validation data; by default `accuracy` if the targets are integers.
+            Evaluated on the validation data, by default `accuracy` where the targets are labels.
+        transform : function ``(x, t, rng) -> (x, t)``, optional
+            Changes each batch, such as by augmentation; what it draws, it draws from `rng`.
+        patience : int, optional
+            Stop after so many epochs without a new least validation loss. At the end the net has
+            the weights of the least.
+        checkpoint : path, optional
+            File to `save` to after each epoch and on Ctrl-C.
+        checkpoint_every : int, optional
+            Save after each so many steps too.
         progress : bool, default True
-            Print a line an epoch to stderr.
+            Show on stderr how far it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data do not fit together, are empty, or hold something else than finite
+            numbers; or if they are not those of the unfinished fit.
+        FloatingPointError
+            If the loss becomes NaN or infinite; see `train_step`.
         """
-        x, t = np.asarray(x), np.asarray(t)
+        _at_least_1(epochs=epochs, batch_size=batch_size, patience=patience)
+        _at_least_1(checkpoint_every=checkpoint_every)
+        if patience is not None and validation is None:
+            raise ValueError("Trainer.fit: patience needs validation data")
+        if checkpoint_every is not None and checkpoint is None:
+            raise ValueError("Trainer.fit: checkpoint_every needs a checkpoint to save to")
+        data = Batches(x, t, batch_size)
+        held_out = None if validation is None else _held_out(validation)
+        run = Run(data.samples, batch_size, shuffle).go_on_with(self.unfinished)
+        self.unfinished = run
+        total = None if data.count is None else epochs * data.count
         self.net.train()
-        for _ in range(epochs):
-            start, losses, rows = perf_counter(), 0.0, 0
-            order = None if batch_size is None else self.rng.permutation(len(x))
-            for i in range(0, len(x), batch_size or len(x)):
-                if order is None:
-                    x_batch, t_batch = x, t
-                else:
-                    chosen = order[i : i + (batch_size or 0)]
-                    x_batch, t_batch = x[chosen], t[chosen]
-                value = self.train_step(x_batch, t_batch)
-                self.history.step_losses.append(value)
-                losses += value * len(x_batch)
-                rows += len(x_batch)
-            row: dict[str, float] = {
-                "epoch": len(self.history.epochs) + 1,
-                "step": len(self.history.step_losses),
-                "loss": losses / rows,
-            }
-            if validation is not None:
-                found = self.evaluate(*validation, metrics=metrics)
-                row |= {f"validation_{name}": value for name, value in found.items()}
-            row["seconds"] = perf_counter() - start
-            self.history.epochs.append(row)
-            if progress:
-                shown = ", ".join(f"{name} {value:.5g}" for name, value in row.items())
-                print(shown, file=sys.stderr, flush=True)
+        with Interruption() as interruption, Progress(progress, total, "step") as shown:
+
+            def after_step() -> None:
+                shown.step()
+                if checkpoint_every is not None and self.steps % checkpoint_every == 0:
+                    self.save(checkpoint)  # type: ignore[arg-type]  # checked above
+                interruption.check()
+
+            try:
+                while run.epoch < epochs and (patience is None or run.waited < patience):
+                    start = perf_counter()
+                    self._train_epoch(run, data, transform, after_step)
+                    row = self._end_epoch(run, held_out, metrics)
+                    row["seconds"] = perf_counter() - start
+                    if patience is not None:
+                        run.compare(row["validation_loss"], self.net)
+                    if run.epoch % max(1, epochs // 100) == 0 or run.epoch == epochs:
+                        shown.line(_line(row, run.epoch, epochs))
+                    if checkpoint is not None:
+                        self.save(checkpoint)
+                    interruption.check()
+            except KeyboardInterrupt:
+                if interruption.urgent:  # perhaps in the middle of a step
+                    self.unfinished = None
+                    raise
+                shown.line(f"interrupted after step {self.steps}")
+                if checkpoint is not None:
+                    self.save(checkpoint)
+                return self.history
+            except Exception:
+                self.unfinished = None
+                raise
+        if run.best_weights:
+            self.net.load_state_dict(run.best_weights)
+        self.unfinished = None
         return self.history
 
     def evaluate(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: ArrayLike | Iterable[Any],
+        t: ArrayLike | None = None,
         *,
         batch_size: int = 1000,
         metrics: Sequence[Metric] | None = None,
     ) -> dict[str, float]:
-        """Return the loss and the metrics over `x` and `t`, batch by batch in evaluation mode."""
-        x, t = np.asarray(x), np.asarray(t)
-        if metrics is None:
-            metrics = (accuracy,) if t.dtype.kind in "iu" else ()
-        totals = {"loss": 0.0} | {metric.__name__: 0.0 for metric in metrics}
-        for i in range(0, len(x), batch_size):
-            t_batch = t[i : i + batch_size]
-            y = self.net.predict(x[i : i + batch_size])
-            totals["loss"] += self.loss.forward(y, t_batch) * len(t_batch)
-            for metric in metrics:
-                totals[metric.__name__] += metric(y, t_batch) * len(t_batch)
-        return {name: total / len(x) for name, total in totals.items()}
+        """Return the loss and the metrics by name, batch by batch in evaluation mode.
+
+        The arguments are those of `fit`. The loss is that of all rows at once, and each metric is
+        the mean over the rows of what it gives for their batches.
+        """
+        _at_least_1(batch_size=batch_size)
+        return evaluate(self.net, self.loss, Batches(x, t, batch_size), metrics)
 
     def predict(self, x: ArrayLike, *, batch_size: int = 1000) -> Array:
-        """Return the net's output for `x`, batch by batch in evaluation mode."""
-        x = np.asarray(x)
-        return np.concatenate(
-            [self.net.predict(x[i : i + batch_size]) for i in range(0, len(x), batch_size)]
-        )
+        """Return the net's output for the rows of `x`, batch by batch in evaluation mode."""
+        _at_least_1(batch_size=batch_size)
+        x, dtype = as_rows("x", x), dtype_of(self.net)
+        parts = (x[i : i + batch_size] for i in range(0, len(x), batch_size))
+        return np.concatenate([self.net.predict(cast(part, dtype)) for part in parts])
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint: all that the training depends on, but not the data, in one ``.npz``.
+
+        That is the net's state, the optimizer's, the history, the state of `rng` and of every
+        Generator in the net's layers and the loss, and how far an unfinished `fit` is. The file is
+        written beside `path` and then renamed: a kill leaves the old one or the new one.
+        """
+        save_training(path, self)
+
+    @classmethod
+    def resume(cls, path: Path, *args: Any, **kwargs: Any) -> Self:
+        """Return ``Trainer(*args, **kwargs)`` as the one was that wrote the checkpoint `path`.
+
+        Net, optimizer and Generators are new ones of the same make, and are set to the saved
+        state. If the checkpoint was written within a `fit`, the same call of `fit` goes on where
+        it was, in the middle of an epoch too, bit for bit as if nothing had been between; an
+        iterable of batches must give the same ones again.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or of another kind of net, optimizer or Generator; then these
+            have not changed.
+        """
+        trainer = cls(*args, **kwargs)
+        load_training(path, trainer)
+        return trainer
+
+    def _train_epoch(
+        self, run: Run, data: Batches, transform: Transform | None, after_step: Callable[[], None]
+    ) -> None:
+        order, mean, dtype = run.order(self.rng), averages(self.loss), dtype_of(self.net)
+        for x, t in data.once(order, run.batch):
+            rows = len(t) if t.ndim else 1
+            if transform is not None:
+                x, t = transform(x, t, self.rng)
+            value = self.train_step(cast(x, dtype), t)
+            self.history.step_losses.append(value)
+            run.add(value * rows if mean else value, rows)
+            after_step()
+
+    def _end_epoch(
+        self, run: Run, held_out: Batches | None, metrics: Sequence[Metric] | None
+    ) -> dict[str, float]:
+        """Add the epoch's row to the history, without the seconds."""
+        row: dict[str, float] = {
+            "epoch": len(self.history.epochs) + 1,
+            "step": len(self.history.step_losses),
+            "loss": run.loss / run.rows if averages(self.loss) else run.loss,
+        }
+        if held_out is not None:
+            found = evaluate(self.net, self.loss, held_out, metrics)
+            row |= {f"validation_{name}": value for name, value in found.items()}
+        self.history.epochs.append(row)
+        run.end_epoch()
+        return row
+
+
+def _held_out(validation: Any) -> Batches:
+    if isinstance(validation, tuple) and len(validation) == 2:
+        return Batches(*validation, batch_size=1000)
+    return Batches(validation)
+
+
+def _at_least_1(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"Trainer: {name} is {number}, expected at least 1")
+
+
+def _line(row: dict[str, float], epoch: int, epochs: int) -> str:
+    numbers = [f"{name} {row[name]:.4g}" for name in row if name not in ("epoch", "step")]
+    return f"epoch {epoch} of {epochs}: {', '.join(numbers)}"

@@ -1,0 +1,49 @@
+"""Ctrl-C between two steps instead of within one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class Interruption:
+    """Within it the first Ctrl-C is noted, for `check` to raise; a second is raised at once.
+
+    Does nothing outside the main thread, or where the program handles SIGINT itself.
+    """
+
+    def __init__(self) -> None:
+        self.noted = False
+        self.urgent = False
+        self._ours = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C."""
+        if self.noted:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Self:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._note)
+            self._ours = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.noted:
+            self.urgent = True
+            raise KeyboardInterrupt
+        self.noted = True

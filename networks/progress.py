@@ -1,0 +1,55 @@
+"""How far a training is: a bar in a terminal where tqdm is installed, else plain lines."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+
+class Progress:
+    """Writes to stderr, or nowhere.
+
+    Parameters
+    ----------
+    enabled : bool
+        False: nothing is written.
+    total : int or None
+        Number of steps in all, if it is known.
+    unit : str
+        What a step is called.
+    """
+
+    def __init__(self, enabled: bool, total: int | None, unit: str) -> None:
+        self.enabled = enabled
+        self._bar: Any = None
+        if enabled and sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, unit=unit, leave=False, file=sys.stderr)
+
+    def step(self, count: int = 1) -> None:
+        """Note that a step, or so many, are done."""
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        elif self.enabled:
+            print(text, file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
