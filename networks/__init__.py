@@ -4,6 +4,7 @@ from . import schedules
 from .clipping import clip_gradients, clip_values
 from .history import History
 from .metrics import accuracy
+from .minimize import minimize
 from .network import Network
 from .optimizer_base import Optimizer
 from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
@@ -30,6 +31,7 @@ __all__ = [
     "accuracy",
     "clip_gradients",
     "clip_values",
+    "minimize",
     "one_layer_net",
     "schedules",
     "two_layer_net",

@@ -32,7 +32,7 @@ def _parameters(layers: dict[str, Any]) -> str:
         for k, param in enumerate(getattr(layer, "params", [])):
             if found := nonfinite(param):
                 name = layer.param_names[k] if hasattr(layer, "param_names") else f"parameter {k}"
-                return f"the step before left {name}{found} in {_where(place, layer)}"
+                return f"before the step already, {name}{found} in {_where(place, layer)}"
     return ""
 
 
