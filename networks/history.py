@@ -48,7 +48,7 @@ class History:
     def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
         """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss."""
         with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\\n")
+            writer = csv.writer(file, lineterminator="\n")
             if steps:
                 writer.writerow(["step", "loss"])
                 writer.writerows(enumerate(self.step_losses, 1))

@@ -1,0 +1,72 @@
+"""History: columns, CSV and the plot."""
+
+import csv
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from chainrule.networks import History
+
+mpl.use("Agg")
+
+
+@pytest.fixture
+def history():
+    made = History()
+    made.step_losses = [2.5, 2.25, 0.1 + 0.2, 1e-17]
+    made.epochs = [
+        {"epoch": 1, "step": 2, "loss": 2.375, "seconds": 0.5},
+        {"epoch": 2, "step": 4, "loss": 0.15, "validation_loss": 0.25, "seconds": 0.75},
+    ]
+    return made
+
+
+def test_columns(history):
+    assert history["loss"] == [2.375, 0.15]
+    np.testing.assert_array_equal(history["validation_loss"], [np.nan, 0.25])
+    assert history.names == ["epoch", "step", "loss", "seconds", "validation_loss"]
+    with pytest.raises(KeyError, match="no 'accuracy', it has"):
+        history["accuracy"]
+
+
+def test_csv(history, tmp_path):
+    history.to_csv(tmp_path / "epochs.csv")
+    with open(tmp_path / "epochs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    assert rows[0]["validation_loss"] == ""
+    assert rows[1]["epoch"] == "2"
+
+    history.to_csv(tmp_path / "steps.csv", steps=True)
+    lines = (tmp_path / "steps.csv").read_text().splitlines()
+    assert lines[0] == "step,loss"
+    assert [float(line.split(",")[1]) for line in lines[1:]] == history.step_losses
+
+
+def test_plot(history, tmp_path):
+    figure = history.plot()
+    (losses,) = figure.axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in losses.get_lines()}
+    assert drawn["epoch"] == [[2, 2.375], [4, 0.15]]
+    assert len(drawn["step"]) == 4
+    for k, row in enumerate(history.epochs):
+        row["validation_accuracy"] = 0.9 + 0.01 * k
+    figure = history.plot()
+    _, metrics = figure.axes
+    assert [line.get_label() for line in metrics.get_lines()] == ["validation accuracy"]
+    figure.savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 5000
+
+
+def test_plot_of_steps_alone():
+    history = History()
+    history.step_losses = [1.0, 0.5]
+    assert len(history.plot().axes[0].get_lines()) == 1
+
+
+def test_plot_without_matplotlib(history, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
+        history.plot()
