@@ -4,6 +4,7 @@ from .activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .affine import Affine, MatMul
 from .arithmetic import AddLayer, Identity, MulLayer, Repeat, Sum
 from .base import Layer, as_parameter
+from .gradient_check import GradientError, check_gradients, layer_laws
 from .initializers import (
     Initializer,
     he_normal,
@@ -20,6 +21,7 @@ __all__ = [
     "Affine",
     "BinaryCrossEntropyLoss",
     "CrossEntropyLoss",
+    "GradientError",
     "HuberLoss",
     "Identity",
     "Initializer",
@@ -37,7 +39,9 @@ __all__ = [
     "Sum",
     "Tanh",
     "as_parameter",
+    "check_gradients",
     "he_normal",
+    "layer_laws",
     "uniform",
     "xavier_normal",
     "xavier_uniform",

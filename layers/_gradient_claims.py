@@ -1,0 +1,152 @@
+"""Which gradient belongs to which input or parameter, and whether it fits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._frozen_copy import FrozenCopy, Path, leaves
+from ._gradient_relations import shape_relation
+from .base import Array
+from .gradient_check import GradientError
+
+
+class Claim(NamedTuple):
+    """What backward says of one input, which stands at `path`, or of parameter number `k`."""
+
+    name: str
+    path: Path | None
+    k: int
+    gradient: Array
+
+
+def input_claims(
+    layer: Any, name: str, inputs: tuple[Any, ...], dinputs: Any, dtype: np.dtype[Any]
+) -> Iterator[Claim]:
+    """Yield what backward returned for each float input, once its structure is found right."""
+    if not inputs:
+        return
+    names = _input_names(layer, len(inputs))
+    if len(inputs) == 1:
+        dinputs = (dinputs,)
+    elif not isinstance(dinputs, tuple):
+        others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
+        if others and not _is_loss(layer):
+            raise GradientError(
+                f"{name}: backward returned one {type(dinputs).__name__}, expected a tuple of "
+                f"{len(inputs)} gradients, one per input (a loss is told by forward(y, t) or a "
+                "backward(dout=1.0))"
+            )
+        dinputs = (dinputs, *(None for _ in inputs[1:]))
+    if len(dinputs) != len(inputs):
+        raise GradientError(
+            f"{name}: backward returned a tuple of {len(dinputs)}, expected {len(inputs)} "
+            "gradients, one per input"
+        )
+    for i, (leaf, gradient) in enumerate(zip(inputs, dinputs, strict=True)):
+        if gradient is None and i and _is_loss(layer):
+            continue  # the target
+        yield from _matched(name, f"d{names[i]}", (i,), leaf, gradient, dtype)
+
+
+def _matched(
+    name: str, label: str, path: Path, value: Any, gradient: Any, dtype: np.dtype[Any]
+) -> Iterator[Claim]:
+    if isinstance(value, tuple):
+        if not isinstance(gradient, tuple) or len(gradient) != len(value):
+            came = f"{len(gradient)}" if isinstance(gradient, tuple) else type(gradient).__name__
+            raise GradientError(
+                f"{name}: {label} is {came}, expected a tuple of {len(value)} gradients"
+            )
+        for i, (part, dpart) in enumerate(zip(value, gradient, strict=True)):
+            yield from _matched(name, f"{label}[{i}]", (*path, i), part, dpart, dtype)
+    elif is_float(value) or (type(value) is int and gradient is not None):
+        yield Claim(label, path, -1, _fitting(name, label, value, gradient, dtype, "its input"))
+
+
+def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Iterator[Claim]:
+    """Yield what backward assigned for each parameter, once params and grads are found right."""
+    params = copy.params
+    try:
+        grads = copy.grads
+    except AttributeError as error:
+        names = ["d" + n for n in getattr(copy.layer, "param_names", ())]
+        missing = ", ".join(n for n in names if not hasattr(copy.layer, n)) or "grads"
+        raise GradientError(f"{name}: backward assigned no {missing}") from error
+    if len(params) != len(grads):
+        raise GradientError(
+            f"{name}: grads lists {len(grads)}, expected {len(params)}, as params does"
+        )
+    if any(a is not b for a, b in zip(params, copy.params, strict=True)):
+        raise GradientError(f"{name}: params makes new arrays, expected the trained arrays")
+    labels = copy.gradient_names()
+    for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        if not isinstance(param, np.ndarray) or param.dtype.kind != "f":
+            what = getattr(param, "dtype", type(param).__name__)
+            raise GradientError(
+                f"{name}: params[{k}] is of type {what}, expected a float array, trained in place"
+            )
+        yield Claim(
+            labels[k], None, k, _fitting(name, labels[k], param, grad, dtype, "its parameter")
+        )
+
+
+def _fitting(
+    name: str, label: str, value: Any, gradient: Any, dtype: np.dtype[Any], whose: str
+) -> Array:
+    """Return the gradient as an array, which must have the shape and dtype of `value`."""
+    if gradient is None:
+        raise GradientError(f"{name}: {label} is None, expected the gradient of {whose}")
+    array = np.asarray(gradient)
+    if array.shape != np.shape(value):
+        hint = shape_relation(array.shape, np.shape(value))
+        raise GradientError(
+            f"{name}: {label} has shape {array.shape}, expected {np.shape(value)}, that of {whose}"
+            + f" ({hint})" * bool(hint)
+        )
+    if array.dtype != dtype and not (type(gradient) in (int, float) and array.ndim == 0):
+        raise GradientError(
+            f"{name}: {label} is {array.dtype}, expected {dtype}, that of what went in"
+        )
+    return array
+
+
+def title(layer: Any) -> str:
+    """Return the layer's repr, or the name of a class that has none."""
+    name = " ".join(repr(layer).split())
+    if repr(layer) == object.__repr__(layer):
+        name = type(layer).__name__
+    return name if len(name) <= 80 else name[:77] + "..."
+
+
+def element(index: tuple[Any, ...]) -> str:
+    """Return the index as it is written: ``[1, 0]``, or ``""`` of a single number."""
+    return f"[{', '.join(map(str, index))}]" if index else ""
+
+
+def is_float(leaf: Any) -> bool:
+    """Whether it can be differentiated: an array of floats or a Python float."""
+    return isinstance(leaf, float) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
+
+
+def _is_loss(layer: Any) -> bool:
+    """Whether only the first input has a gradient: forward(y, t), or backward(dout=1.0)."""
+    forward, backward = _parameters(layer.forward), _parameters(layer.backward)
+    return [p.name for p in forward[1:2]] == ["t"] or any(
+        p.default is not p.empty for p in backward[:1]
+    )
+
+
+def _input_names(layer: Any, n: int) -> list[str]:
+    names = [p.name for p in _parameters(layer.forward) if p.kind is not p.VAR_POSITIONAL]
+    return names[:n] if len(names) >= n else ["x"] if n == 1 else [f"inputs[{i}]" for i in range(n)]
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # not a function written in Python
+        return []

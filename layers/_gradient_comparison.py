@@ -1,0 +1,199 @@
+"""What backward says beside what finite differences say, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._conduct import Observation, observe
+from ._finite_differences import Line, agrees, judge, slope
+from ._frozen_copy import FrozenCopy, leaves, map_leaves, replaced
+from ._gradient_claims import Claim, element
+from ._gradient_relations import likely_relation
+from .base import Array
+from .gradient_check import GradientError
+
+Place = tuple[int, ...]
+
+
+def compare(
+    layer: Any,
+    inputs: tuple[Any, ...],
+    rng: np.random.Generator,
+    max_elements: int = 100,
+    rtol: float = 1e-6,
+) -> None:
+    """Do what `check_gradients` says."""
+    seen = observe(layer, inputs, rng)
+    if not seen.claims:
+        raise ValueError(f"{seen.title}: no float input and no parameter to differentiate")
+    nudged = _nudged(seen, rng)
+    _check_precision(seen, nudged)
+    if _has_kinks(seen, rng, max_elements, rtol) and nudged:
+        try:
+            _has_kinks(nudged, rng, max_elements, rtol)
+        except GradientError as error:
+            raise GradientError(f"{error}, beside a kink of the inputs given") from error
+
+
+class _Variable:
+    """One input or parameter of an observed copy, to be varied, and what backward says of it."""
+
+    def __init__(self, seen: Observation, claim: Claim) -> None:
+        self.seen, self.path, self.k = seen, claim.path, claim.k
+        self.name, self.gradient = claim.name, claim.gradient
+        self.dout = _flat(seen.dout)
+        value = dict(leaves(seen.inputs))[self.path] if self.path else seen.copy.params[self.k]
+        self.is_array = isinstance(value, np.ndarray)
+        self.base = np.array(value, np.float64)
+        self.typical = float(np.sqrt(np.square(self.base).mean())) if self.base.size else 0.0
+
+    def outputs(self, array: Array) -> Array:
+        """Return all outputs in one row, with `array` instead of the value that was observed."""
+        copy = self.seen.copy
+        if self.path:
+            value = array if self.is_array else float(array)
+            return _flat(copy.forward(*replaced(self.seen.inputs, self.path, value)))
+        param = copy.params[self.k]
+        param[...] = array
+        try:
+            return _flat(copy.forward(*self.seen.inputs))
+        finally:
+            param[...] = self.base
+
+    def line(self, place: Place, weights: Array | float) -> Line:
+        """Return the outputs times `weights` as a function of the element at `place`."""
+
+        def line(t: float) -> Array:
+            moved = self.base.copy()
+            moved[place] = t
+            return self.outputs(moved) * weights
+
+        return line
+
+    def scale(self, place: Place) -> float:
+        return max(abs(float(self.base[place])), self.typical) or 1.0
+
+    def relation(self, places: list[Place], step: float) -> str:
+        """Name the likely mistake, from what a step in each element does to each output."""
+        effects = []
+        for place in places:
+            line, x, h = self.line(place, 1.0), self.base[place], step * self.scale(place)
+            effects.append((line(x + h) - line(x - h)) / (2 * h))
+        lengths = [len(v) for _, v in leaves(self.seen.inputs) if np.ndim(v)]
+        others = {c.name: c.gradient for c in self.seen.claims if c.name != self.name}
+        return likely_relation(
+            self.gradient, places, np.array(effects), self.dout, (lengths or [0])[0], others
+        )
+
+
+def _has_kinks(seen: Observation, rng: np.random.Generator, max_elements: int, rtol: float) -> bool:
+    """Check the parameters from the last to the first, then the inputs; tell of kinks."""
+    claims = sorted(seen.claims, key=lambda claim: 1 if claim.path else -claim.k)
+    kinks = False
+    for claim in claims:
+        variable = _Variable(seen, claim)
+        chosen = np.arange(claim.gradient.size)
+        if len(chosen) > max_elements:
+            chosen = rng.choice(len(chosen), max_elements, replace=False)
+        places = [tuple(map(int, np.unravel_index(i, claim.gradient.shape))) for i in chosen]
+        at_kinks = _check_elements(variable, places, rtol)
+        if at_kinks.sum() > 1:
+            _check_ties(variable, at_kinks, rtol)
+        kinks = kinks or bool(at_kinks.any())
+    return kinks
+
+
+def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Array:
+    """Check each element, closer where one step size does not settle it; mark those at kinks."""
+    greatest = float(np.abs(variable.gradient).max(initial=0.0))
+    doubts = []
+    for place in places:
+        said, x = float(variable.gradient[place]) + 0.0, float(variable.base[place])
+        line, scale = variable.line(place, variable.dout), variable.scale(place)
+        found = slope(line, x, 1e-3 * scale)
+        settled = 10 * found.error <= rtol * greatest and found.high - found.low <= 0.02 * greatest
+        if not (settled and agrees(found, said, rtol)):
+            doubts.append((abs(said - found.value), place, line, x, scale, said))
+    at_kinks = np.zeros(variable.base.shape)
+    for _, place, line, x, scale, said in sorted(doubts, key=lambda doubt: -doubt[0]):
+        kind, found = judge(line, x, scale, said, rtol)
+        if kind == "kink":
+            at_kinks[place] = 1.0
+        elif kind != "right":
+            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            if kind == "jump":
+                raise GradientError(
+                    f"{which}: backward says {said:.6g}, but forward jumps there or is too rough "
+                    "for finite differences"
+                )
+            sides = f"from {found.low:.6g} to {found.high:.6g}, at a kink"
+            truth = sides if found.is_kink else f"{found.value:.6g}"
+            hint = "" if found.is_kink else variable.relation(places, found.step / scale)
+            raise GradientError(
+                f"{which}: backward says {said:.6g}, finite differences say {truth}"
+                + f" ({hint})" * bool(hint)
+            )
+    return at_kinks
+
+
+def _check_ties(variable: _Variable, at_kinks: Array, rtol: float) -> None:
+    """Move all elements at kinks together: those that were equal stay so, and count once."""
+    said = float((variable.gradient * at_kinks).sum())
+
+    def line(t: float) -> Array:
+        return variable.outputs(variable.base + t * at_kinks) * variable.dout
+
+    kind, found = judge(line, 0.0, variable.typical or 1.0, said, rtol)
+    if kind not in ("right", "kink"):
+        raise GradientError(
+            f"{variable.seen.title}: {variable.name} at the {int(at_kinks.sum())} elements where "
+            f"forward has a kink: backward says {said:.6g} in all, finite differences say "
+            f"{found.value:.6g} (are ties counted more than once, or not at all?)"
+        )
+
+
+def _check_precision(seen: Observation, nudged: Observation | None) -> None:
+    """See that float64 is not rounded to float32 on the way; the nudged inputs are not."""
+    if nudged and any(_is_rounded(leaf) for _, leaf in leaves(nudged.out)):
+        raise GradientError(
+            f"{seen.title}: forward returns float32 numbers in float64; is a part of it in float32?"
+        )
+    for claim in seen.claims:
+        if _is_rounded(claim.gradient):
+            raise GradientError(
+                f"{seen.title}: {claim.name} holds float32 numbers in float64; is a part of "
+                "backward in float32?"
+            )
+
+
+def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
+    """Observe the layer a little beside its inputs and parameters, or None where that fails."""
+
+    def nudge(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f":
+            size = 1e-3 * (np.sqrt(np.square(leaf).mean()) if leaf.any() else 1.0)
+            return leaf + size * rng.standard_normal(leaf.shape)
+        return leaf * (1 + 1e-3 * rng.standard_normal()) if isinstance(leaf, float) else leaf
+
+    layer = FrozenCopy(seen.copy.layer).layer
+    for param in getattr(layer, "params", []):
+        param[...] = nudge(param)
+    try:
+        with np.errstate(all="ignore"):
+            return observe(layer, map_leaves(nudge, seen.inputs), rng)
+    except (GradientError, ValueError, ArithmeticError):
+        return None  # outside the domain
+
+
+def _is_rounded(value: Any) -> bool:
+    """Whether all numbers are float32 ones, and not such plain ones as integers or 0.5."""
+    array = np.asarray(value, np.float64)
+    with np.errstate(all="ignore"):
+        coarse, plain = array.astype(np.float32), array.astype(np.float16)
+    return bool((coarse == array).all() and ((plain != array) & (array % 1 != 0)).any())
+
+
+def _flat(value: Any) -> Array:
+    return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for _, leaf in leaves(value)])

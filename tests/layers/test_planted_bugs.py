@@ -1,0 +1,613 @@
+"""The checker is tested to fail: planted bugs, each caught and named rightly."""
+
+import re
+
+import numpy as np
+import pytest
+
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    GradientError,
+    Layer,
+    LeakyReLU,
+    MSELoss,
+    MulLayer,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    check_gradients,
+    layer_laws,
+)
+from chainrule.networks import Sequential
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(4, 3))
+Y = RNG.normal(size=(4, 3))
+SQUARE = RNG.normal(size=(3, 3))
+LABELS = np.array([2, 0, 1, 1])
+
+BUGS = []
+
+
+def bug(says, *inputs, laws=False):
+    """Register a layer with a bug, and what the checker must say of it after the layer's name."""
+
+    def register(make):
+        BUGS.append(pytest.param(make, inputs, says, laws, id=make.__name__))
+        return make
+
+    return register
+
+
+def affine(inputs=3, outputs=2):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(inputs, outputs)), rng.normal(size=outputs)
+
+
+# ---- Wrong numbers -------------------------------------------------------------------------------
+
+
+@bug(r"dW\[\d, \d\]: backward says \S+, finite differences say \S+ \(about 2x: a factor\?\)", X)
+class FactorTwo(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.dW = 2 * self.dW
+        return dx
+
+
+@bug(r"dx\[\d, \d\]: .* \(the sign\?\)", X)
+class Sign(Tanh):
+    def backward(self, dout):
+        return -super().backward(dout)
+
+
+@bug(r"dW\[\d, \d\]: .* \(transposed\?\)", SQUARE)
+class TransposedSquare(Affine):
+    def __init__(self):
+        super().__init__(*affine(3, 3))
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.dW = dout.T @ self.x
+        return dx
+
+
+@bug(r"dW has shape \(2, 3\), expected \(3, 2\), that of its parameter \(transposed\?\)", X)
+class Transposed(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.dW = self.dW.T
+        return dx
+
+
+@bug(r"db has shape \(4, 2\), expected \(2,\), .* \(a missing sum over the batch", X)
+class NoBatchSum(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.db = dout
+        return dx
+
+
+@bug(r"db\[\d\]: .* \(that of the first row alone: a missing sum over the batch\?\)", X)
+class FirstRowOnly(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.db = dout[0].copy()
+        return dx
+
+
+@bug(r"db\[\d\]: .* \(about 0.25x, 1 over the batch size: a factor, or a mean instead", X)
+class MeanOverBatch(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.db = dout.mean(axis=0)
+        return dx
+
+
+@bug(
+    r"dy\[\d, \d\]: .* \(about 12x, the number of elements: a factor, or a sum instead of a mean",
+    X,
+    Y,
+)
+class SumForMean(MSELoss):
+    def backward(self, dout=1.0):
+        return 2 * dout * self.error
+
+
+@bug(r"dy\[\d, \d\]: .* \(about 0.25x, 1 over the batch size: .*a mean instead of a sum", X, Y)
+class MeanForSum(MSELoss):
+    def __init__(self):
+        super().__init__("sum")
+
+    def backward(self, dout=1.0):
+        return 2 * dout * self.error / len(self.error)
+
+
+@bug(r"dx\[\d, \d\]: .* \(zero: is it missing\?\)", X)
+class ZeroSoftmax(Softmax):
+    """Right under an upstream gradient of ones, which a softmax does not feel."""
+
+    def backward(self, dout):
+        return np.zeros_like(dout)
+
+
+@bug(r"dW\[\d, \d\]: .* \(zero: is it missing\?\)", X)
+class GradientNeverWritten:
+    """The old tutorials' style, with a line forgotten."""
+
+    def __init__(self):
+        self.params = [affine()[0]]
+        self.grads = [np.zeros_like(self.params[0])]
+        self.param_names = ("W",)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params[0]
+
+    def backward(self, dout):
+        return dout @ self.params[0].T
+
+
+@bug(r"dx\[\d, \d\]: .*upstream gradient of ones: is dout forgotten\?\)", X)
+class ForgottenDout(Sigmoid):
+    def backward(self, dout):
+        return self.y * (1 - self.y)
+
+
+@bug(r"dx\[\d, \d\]: .*(backward says|finite differences say)", X)
+class WrongAxis(Softmax):
+    def backward(self, dout):
+        return self.y * (dout - (dout * self.y).sum(axis=0, keepdims=True))
+
+
+@bug(r"db has shape \(4,\), expected \(2,\), .* \(a sum over another axis\?\)", X)
+class WrongBiasAxis(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.db = dout.sum(axis=1)
+        return dx
+
+
+@bug(r"dx\[\d, \d\]: .*right numbers in other places: another axis or order", X)
+class WrongOrder(Tanh):
+    def backward(self, dout):
+        return super().backward(dout)[:, ::-1]
+
+
+@bug(r"d[xy]\[\d, \d\]: .* \(that is d[xy]: are the two swapped\?\)", X, Y)
+class Swapped(MulLayer):
+    def backward(self, dout):
+        return super().backward(dout)[::-1]
+
+
+@bug(r"dy has shape \(4, 3\), expected \(3,\), .* or the axes that were broadcast", X, Y[0])
+class NoBroadcastSum(MulLayer):
+    def backward(self, dout):
+        return dout * self.y, dout * self.x
+
+
+@bug(r"dx\[\d\]: backward says \S+, finite differences say \S+, beside a kink", np.zeros(4))
+class HalfReLUAtZero(ReLU):
+    """At 0 any factor from 0 to 1 is a subgradient; beside it only 1 is right."""
+
+    def backward(self, dout):
+        return 0.5 * dout * (self.y >= 0)
+
+
+@bug(r"dx\[\d\]: .*finite differences say from \S+ to \S+, at a kink", np.zeros(4))
+class BeyondTheKink(ReLU):
+    def backward(self, dout):
+        return dout * np.where(self.y == 0, 2.0, 1.0)
+
+
+@bug(r"dx at the \d elements where forward has a kink.*ties", np.array([[1.0, 1, 0], [2, 2, 2]]))
+class TiesTwice(Layer):
+    """The maximum of each row, whose gradient goes to every element that equals it."""
+
+    def forward(self, x):
+        self.x, self.y = x, x.max(axis=1)
+        return self.y
+
+    def backward(self, dout):
+        return dout[:, None] * (self.x == self.y[:, None])
+
+
+@bug(r"dx\[\d, \d\]: .*finite differences say", X)
+class WrongMask(LeakyReLU):
+    def backward(self, dout):
+        return np.where(self.x > 0.5, dout, self.slope * dout)
+
+
+@bug(r"dx\[\d, \d\]: .* \(nearly right: a small term missing, or low precision\?\)", X)
+class SmallTermMissing(Layer):
+    def forward(self, x):
+        self.x = x
+        return x**2 * (1 + 1e-4)
+
+    def backward(self, dout):
+        return dout * 2 * self.x
+
+
+@bug(r"ds: .*finite differences say", X)
+class WrongFormula(Layer):
+    param_names = ("s",)
+
+    def __init__(self):
+        self.s = np.array(1.7)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.s**2
+
+    def backward(self, dout):
+        self.ds = np.sum(dout * self.x) * self.s  # the exponent forgotten
+        return dout * self.s**2
+
+
+@bug(r"dW\[\d, \d\]: .*forward does not change with it: is a copy used, or nothing\?\)", X)
+class TrainsACopy(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+        self.used = self.W.copy()
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.used + self.b
+
+
+@bug(r"1\.dW\[\d, \d\]: .* \(about 3x: a factor\?\)", X)
+def inside_a_net():
+    class Tripled(Affine):
+        def backward(self, dout):
+            dx = super().backward(dout)
+            self.dW = 3 * self.dW
+            return dx
+
+    return Sequential(Affine(*affine(3, 3)), Tripled(*affine(3, 2)), Tanh())
+
+
+# ---- Wrong structure -----------------------------------------------------------------------------
+
+
+@bug(r"backward returned one ndarray, expected a tuple of 2 gradients, one per input", X, Y)
+class DroppedElement(AddLayer):
+    def backward(self, dout):
+        return super().backward(dout)[0]
+
+
+@bug(r"backward returned a tuple of 3, expected 2 gradients", X, Y)
+class OneTooMany(AddLayer):
+    def backward(self, dout):
+        return dout, dout, dout
+
+
+@bug(r"dx is None, expected the gradient of its input", X)
+class NothingReturned(Tanh):
+    def backward(self, dout):
+        super().backward(dout)
+
+
+@bug(r"dx has shape \(12,\), expected \(4, 3\), .* \(the right size: a missing reshape\?\)", X)
+class NotReshaped(Layer):
+    def forward(self, x):
+        return x.ravel()
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"backward assigned no db$", X)
+class Unassigned(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W.T
+
+
+@bug(r"grads lists 1, expected 2, as params does", X)
+class OneGradientShort:
+    def __init__(self):
+        self.params, self.grads = list(affine()), [np.zeros((3, 2))]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params[0] + self.params[1]
+
+    def backward(self, dout):
+        self.grads[0][...] = self.x.T @ dout
+        return dout @ self.params[0].T
+
+
+@bug(r"params makes new arrays, expected the trained arrays", X)
+class ParamsAreCopies(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    @property
+    def params(self):
+        return [self.W.copy(), self.b.copy()]
+
+
+@bug(r"forward returned a list, expected an array or a number", X)
+class ReturnsAList(Layer):
+    def forward(self, x):
+        return list(x)
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"forward returned nan at \[\d, \d\]", X)
+class NaN(Layer):
+    def forward(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(x)
+
+    def backward(self, dout):
+        return dout
+
+
+# ---- Wrong conduct -------------------------------------------------------------------------------
+
+
+@bug(r"backward writes into dout: \[\d, \d\] was \S+ and became 0", X)
+class MutatedDout(ReLU):
+    def backward(self, dout):
+        dout[self.y <= 0] = 0
+        return dout
+
+
+@bug(r"forward writes into its input: \[\d, \d\] was \S+ and became 0", X)
+class MutatedInput(Layer):
+    def forward(self, x):
+        self.mask = x > 0
+        x[~self.mask] = 0
+        return x
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+@bug(r"backward writes into the input of forward", X)
+class MutatedSavedInput(Tanh):
+    def forward(self, x):
+        self.x = x
+        return np.tanh(x)
+
+    def backward(self, dout):
+        self.x *= 0.5
+        return dout / np.cosh(2 * self.x) ** 2
+
+
+@bug(r"backward writes into the output of forward", X)
+class MutatedOutput(Sigmoid):
+    def backward(self, dout):
+        slope = self.y
+        slope *= 1 - self.y
+        return dout * slope
+
+
+@bug(r"a later call overwrites the output of forward", X)
+class ReusedOutput(Tanh):
+    def forward(self, x):
+        if "y" not in vars(self):
+            self.y = np.empty_like(x)
+        return np.tanh(x, out=self.y)
+
+
+@bug(r"a later call overwrites what backward returned", X)
+class ReusedGradient(Tanh):
+    def backward(self, dout):
+        if "dx" not in vars(self):
+            self.dx = np.empty_like(dout)
+        return np.multiply(dout, 1 - self.y**2, out=self.dx)
+
+
+@bug(r"gradients are accumulated, not assigned: dW\[0, 0\] was \S+, then", X)
+class Accumulates(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+        self.total = np.zeros_like(self.W)
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.total = self.total + self.dW
+        self.dW = self.total
+        return dx
+
+
+@bug(r"a second forward keeps something of the first, in what backward returns", X)
+class Stale(Layer):
+    def forward(self, x):
+        if "x" not in vars(self):
+            self.x = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * self.x
+
+
+@bug(r"backward twice gives two answers: \[0, 0\] was", X)
+class UsedUp(Tanh):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.y = np.zeros_like(self.y)
+        return dx
+
+
+@bug(r"a second backward raised IndexError: pop from empty list", X)
+class Popped(Tanh):
+    def forward(self, x):
+        self.stack = [super().forward(x)]
+        return self.stack[0].copy()
+
+    def backward(self, dout):
+        return dout * (1 - self.stack.pop() ** 2)
+
+
+@bug(r"two copies with equal Generators disagree; draw from a Generator in the layer", X)
+class DrawsFromElsewhere(Layer):
+    def forward(self, x):
+        self.mask = np.random.default_rng().random(x.shape) > 0.5
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+# ---- Wrong precision -----------------------------------------------------------------------------
+
+
+@bug(r"forward returned float32, expected float64, that of what went in", X)
+class ToFloat32(Layer):
+    def forward(self, x):
+        return x.astype(np.float32)
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"forward returns float32 numbers in float64; is a part of it in float32\?", X)
+class ThroughFloat32(Layer):
+    def forward(self, x):
+        self.x = x
+        return (x.astype(np.float32) ** 2).astype(x.dtype)
+
+    def backward(self, dout):
+        return dout * 2 * self.x
+
+
+@bug(r"dx holds float32 numbers in float64; is a part of backward in float32\?", X)
+class BackwardThroughFloat32(Tanh):
+    def backward(self, dout):
+        return super().backward(dout).astype(np.float32).astype(dout.dtype)
+
+
+@bug(r"dx is float32, expected float64", X)
+class Float32Gradient(Tanh):
+    def backward(self, dout):
+        return super().backward(dout).astype(np.float32)
+
+
+@bug(r"forward returned float64, expected float32, .*, in float32", X, laws=True)
+class UpcastsTheOutput(Layer):
+    def forward(self, x):
+        return x + np.zeros(3)
+
+    def backward(self, dout):
+        return dout
+
+
+# ---- Laws that only layer_laws knows -------------------------------------------------------------
+
+
+@bug(r"raises ValueError: .* read-only, with read-only arrays", X, laws=True)
+class WritesAndPutsBack(Layer):
+    def forward(self, x):
+        x *= 2
+        out = x.copy()
+        x /= 2
+        return out
+
+    def backward(self, dout):
+        return 2 * dout
+
+
+@bug(
+    r"forward gives another answer: \[\d, \d\] was .*, with arrays in Fortran's order", X, laws=True
+)
+class MemoryOrder(Layer):
+    def forward(self, x):
+        self.shape = x.shape
+        return x.ravel(order="K").reshape(x.shape) ** 1
+
+    def backward(self, dout):
+        return dout.copy()
+
+
+@bug(r"raises ValueError: .*, with a batch of one", X, laws=True)
+class BatchOfFour(Layer):
+    def forward(self, x):
+        return x * np.ones((4, 1), x.dtype) if len(x) == 4 else x.reshape(4, 3)
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"squeezes: .*batch of one", X, laws=True)
+class Squeezes(Layer):
+    def forward(self, x):
+        self.shape = x.shape
+        return x.squeeze()
+
+    def backward(self, dout):
+        return dout.reshape(-1, 3) if dout.ndim == 2 else dout
+
+    def __repr__(self):
+        return "squeezes"
+
+
+@bug(r"forward twice gives two answers: .*, in evaluation mode", X, laws=True)
+class NoisyInEvaluation(Layer):
+    def __init__(self, rng):
+        self.rng = rng
+
+    def forward(self, x):
+        return x + self.rng.normal(size=x.shape).astype(x.dtype)
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"dx\[\d, \d\]: .*about 2x: a factor\?\), in evaluation mode", X, laws=True)
+class WrongInEvaluation(Layer):
+    def forward(self, x):
+        return 2 * x if self.training else x
+
+    def backward(self, dout):
+        return 2 * dout
+
+
+@bug(r"two layers made with equal Generators disagree", X, laws=True)
+class IgnoresItsGenerator(Layer):
+    made = 0
+
+    def __init__(self, rng):
+        type(self).made += 1
+        self.shift = float(self.made)
+
+    def forward(self, x):
+        return x + self.shift
+
+    def backward(self, dout):
+        return dout
+
+
+@pytest.mark.parametrize(("make", "inputs", "says", "laws"), BUGS)
+def test_a_planted_bug_is_caught_and_named(make, inputs, says, laws):
+    check, what = (layer_laws, make) if laws else (check_gradients, make())
+    with pytest.raises(GradientError) as caught:
+        check(what, *inputs)
+    assert re.search(says, str(caught.value)), str(caught.value)
