@@ -121,6 +121,17 @@ def test_a_loss_that_is_not_finite_at_the_start():
         minimize(net, MSELoss(), x, t, progress=False)
 
 
+def test_a_loss_of_nan_counts_as_infinite():
+    x, t, net = regression(np.random.default_rng(10))
+    objective = _Objective(net, MSELoss(), x, t)
+    w = objective.best.copy()
+    least, _ = objective(w)
+    w[:] = np.nan
+    assert objective(w)[0] == np.inf
+    assert objective.least == least
+    assert np.isfinite(objective.best).all()
+
+
 class Exploding(Layer):
     """``y = x^2`` up to 10, then infinite."""
 

@@ -119,6 +119,21 @@ def test_fit_goes_on_from_epoch_to_epoch():
     assert other.history["epoch"] == [1, 2, 3]
 
 
+def test_fit_trains_in_training_mode_and_evaluation_draws_nothing():
+    rng = np.random.default_rng(5)
+    x, t = data(rng)
+    net = Sequential(Dropout(0.5, rng), *classifier(rng))
+    net.eval()
+    ours = Trainer(net, CrossEntropyLoss(), SGD(), rng=np.random.default_rng(6))
+    state = rng.bit_generator.state
+    ours.evaluate(x, t)
+    assert rng.bit_generator.state == state
+    ours.fit(x, t, epochs=1, validation=(x, t), progress=False)
+    assert rng.bit_generator.state != state
+    assert net.training
+    assert net[0].training
+
+
 def test_the_articles_rule_to_the_last_bit():
     x = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], float)
     t = np.array([[0], [1], [1], [0]], float)
