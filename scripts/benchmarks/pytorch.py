@@ -1,0 +1,56 @@
+"""PyTorch, eager: its layers, its losses and its default optimizers.
+
+The losses stay tensors; nobody waits for their value.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+
+def prepare(workload, weights, x, t, fused=False):
+    """Build the net from `torch.nn`; with `fused`, the optimizer is one kernel."""
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    arrays = iter(map(torch.from_numpy, weights))
+    net = nn.Sequential(*(_layer(spec, arrays) for spec in workload.layers))
+    x, t = torch.from_numpy(x), torch.from_numpy(t)
+    name, lr = workload.optimizer
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
+    optimizer = kind(net.parameters(), lr=lr, **({"fused": True} if fused else {}))
+    full_batch = workload.batch is None
+    criterion = nn.MSELoss(reduction="sum") if full_batch else nn.CrossEntropyLoss()
+
+    def step(x, t):
+        optimizer.zero_grad()
+        loss = criterion(net(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    def run(epoch):
+        if full_batch:
+            return [step(x, t) for _ in epoch]
+        return [step(x[rows], t[rows]) for rows in map(torch.from_numpy, epoch)]
+
+    return run
+
+
+def _layer(spec, arrays):
+    kind, *sizes = spec
+    if kind in ("matmul", "affine"):
+        layer = nn.Linear(*sizes, bias=kind == "affine")
+        layer.weight = nn.Parameter(next(arrays).T.contiguous())
+    elif kind == "convolution":
+        channels, filters, size, pad = sizes
+        layer = nn.Conv2d(channels, filters, size, padding=pad)
+        layer.weight = nn.Parameter(next(arrays))
+    elif kind == "pool":
+        return nn.MaxPool2d(*sizes)
+    else:
+        return {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "flatten": nn.Flatten}[kind]()
+    if layer.bias is not None:
+        layer.bias = nn.Parameter(next(arrays))
+    return layer

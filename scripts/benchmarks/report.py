@@ -1,0 +1,98 @@
+"""The measurements as rows, as text and as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def rows(
+    seconds: Mapping[tuple[str, str], list[float]],
+    operations: Mapping[str, int],
+    peak: float | None,
+) -> list[Row]:
+    """Return a row for each workload and peer from the seconds of each round.
+
+    `operations` are those of a workload's matrix products, `peak` how many the machine does in a
+    second.
+    """
+    found = []
+    for (workload, peer), times in seconds.items():
+        row: Row = {"workload": workload, "peer": peer, "seconds": times}
+        row |= {"median": median(times), "least": min(times), "greatest": max(times)}
+        own = seconds.get((workload, "chainrule"))
+        if own and peer != "chainrule":
+            row["ratio"] = median(a / b for a, b in zip(own, times, strict=True))
+        if peak and workload in operations:
+            row["share"] = operations[workload] / row["median"] / peak
+        found.append(row)
+    return found
+
+
+def text(record: Mapping[str, Any]) -> str:
+    """Return the table, the sizes and what they were measured on."""
+    cells = [("workload", "peer", "median us", "least", "greatest", "chainrule / peer", "of peak")]
+    for row in record["rows"]:
+        cells.append(
+            (
+                row["workload"],
+                row["peer"],
+                *(f"{row[name] * 1e6:,.1f}" for name in ("median", "least", "greatest")),
+                f"{row['ratio']:.2f}" if "ratio" in row else "",
+                f"{row['share']:.0%}" if "share" in row else "",
+            )
+        )
+    lines = _aligned(cells)
+    for peer, sizes in record.get("installed_bytes", {}).items():
+        alone, all_of_it = (f"{size / 1e6:,.1f} MB" for size in sizes)
+        lines.append(f"size  {peer}: {alone}, {all_of_it} with what it requires")
+    if record["peak_flops"]:
+        lines.append(f"peak: {record['peak_flops'] / 1e9:,.0f} GFLOP/s in float32 products")
+    lines.append(f"{record['processor']}, {record['threads']} threads, {record['rounds']} rounds")
+    lines += record["blas"]
+    lines.append(", ".join(f"{name} {version}" for name, version in record["versions"].items()))
+    return "\n".join(lines)
+
+
+def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    sides = ["<", "<", ">", ">", ">", ">", ">"]
+    line = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    return [line.format(*row).rstrip() for row in cells]
+
+
+def draw(rows: list[Row], titles: Mapping[str, str], path: Path) -> None:
+    """Write bars of the median times to `path`; a line runs from the least to the greatest."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["workload"], []).append(row)
+    heights = [len(group) + 1.5 for group in groups.values()]
+    figure = Figure(figsize=(8, 0.3 * sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
+    for ax, (name, group) in zip(axes, groups.items(), strict=True):
+        unit, scale = ("ms", 1e3) if group[0]["median"] > 1e-3 else ("us", 1e6)
+        low, middle, high = (
+            [row[key] * scale for row in group] for key in ("least", "median", "greatest")
+        )
+        ax.barh(
+            [row["peer"] for row in group],
+            middle,
+            color=["tab:orange" if row["peer"] == "chainrule" else "0.7" for row in group],
+        )
+        ax.hlines(range(len(group)), low, high, color="0.2", linewidth=1)
+        for i, value in enumerate(middle):
+            ax.text(high[i], i, f"  {value:,.3g}", va="center", fontsize=8)
+        ax.set_title(f"{name}: {titles[name]} ({unit})", fontsize=9, loc="left")
+        ax.set_xlim(0, 1.12 * max(high))
+        ax.invert_yaxis()
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,150 @@
+"""The workloads: nets, losses, optimizers and batches that all peers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Layer = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One net and how it is trained.
+
+    Layers are ("affine", inputs, outputs), ("matmul", inputs, outputs), ("sigmoid",), ("relu",),
+    ("convolution", channels, filters, size, pad), ("pool", size) or ("flatten",). The loss is cross
+    entropy, or without batches the sum of squares. The optimizer is ("sgd" or "adam", rate).
+    """
+
+    title: str
+    layers: tuple[Layer, ...]
+    optimizer: tuple[str, float]
+    batch: int | None  # None: all rows in each step
+    epochs: int  # timed in each round
+
+    @property
+    def images(self) -> bool:
+        """Whether the input has the shape (N, 1, 28, 28)."""
+        return self.layers[0][0] == "convolution"
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inputs and targets: MNIST's sample, or the table of XOR."""
+        from chainrule.datasets import load_mnist_sample, xor_truth_table
+
+        if self.batch is None:
+            return xor_truth_table()
+        (x, t), _ = load_mnist_sample(flatten=not self.images)
+        whole = len(x) // self.batch * self.batch
+        return x[:whole], t[:whole].astype(np.int64)
+
+    def weights(self, rng: np.random.Generator, dtype: Any) -> list[np.ndarray]:
+        """Draw the initial weights and biases, layer by layer."""
+        arrays = []
+        for kind, *sizes in self.layers:
+            if kind == "matmul":
+                arrays.append(rng.uniform(-1, 1, sizes))
+            elif kind == "affine":
+                inputs, outputs = sizes
+                arrays += [rng.normal(0, (2 / inputs) ** 0.5, sizes), np.zeros(outputs)]
+            elif kind == "convolution":
+                channels, filters, size, _ = sizes
+                scale = (2 / (channels * size * size)) ** 0.5
+                arrays += [
+                    rng.normal(0, scale, (filters, channels, size, size)),
+                    np.zeros(filters),
+                ]
+        return [array.astype(dtype) for array in arrays]
+
+    def orders(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Draw the rows of each batch of the timed epochs: shape (epochs, steps, batch)."""
+        if self.batch is None:
+            return np.tile(np.arange(rows), (self.epochs, 6000, 1))
+        orders = [rng.permutation(rows).reshape(-1, self.batch) for _ in range(self.epochs)]
+        return np.array(orders)
+
+    def products(self) -> list[tuple[int, int, int]]:
+        """Return the sizes (n, k, m) of the matrix products in a step, images unfolded.
+
+        Each layer takes three, forward, dW and dx; the first needs no dx.
+        """
+        rows, side, found = self.batch or 4, 28, []
+        for kind, *sizes in self.layers:
+            if kind == "pool":
+                side //= sizes[0]
+            if kind in ("affine", "matmul"):
+                n, (k, m) = rows, sizes
+            elif kind == "convolution":
+                channels, m, size, pad = sizes
+                side += 2 * pad - size + 1
+                n, k = rows * side * side, channels * size * size
+            else:
+                continue
+            found += [(n, k, m), (k, n, m)] + ([(n, m, k)] if found else [])
+        return found
+
+    def operations(self) -> int:
+        """Return the floating-point operations of these products."""
+        return sum(2 * n * k * m for n, k, m in self.products())
+
+
+def _convolutions(*shapes: tuple[int, int]) -> list[Layer]:
+    layers: list[Layer] = []
+    for channels, filters in shapes:
+        layers += [("convolution", channels, filters, 3, 1), ("relu",)]
+    return [*layers, ("pool", 2)]
+
+
+WORKLOADS = {
+    "A": Workload(
+        "784-50-10, sigmoid, SGD, batch 100",
+        (("affine", 784, 50), ("sigmoid",), ("affine", 50, 10)),
+        ("sgd", 0.1),
+        batch=100,
+        epochs=20,
+    ),
+    "B": Workload(
+        "784-512-512-10, ReLU, Adam, batch 128",
+        (
+            *(("affine", 784, 512), ("relu",)),
+            *(("affine", 512, 512), ("relu",)),
+            ("affine", 512, 10),
+        ),
+        ("adam", 0.001),
+        batch=128,
+        epochs=5,
+    ),
+    "C": Workload(
+        "convolution 30 5x5, pool, affine 100, affine 10, Adam, batch 100",
+        (
+            *(("convolution", 1, 30, 5, 0), ("relu",), ("pool", 2), ("flatten",)),
+            *(("affine", 4320, 100), ("relu",)),
+            ("affine", 100, 10),
+        ),
+        ("adam", 0.001),
+        batch=100,
+        epochs=2,
+    ),
+    "C2": Workload(
+        "four convolutions 3x3 of 16, 16, 32, 32, affine 128, affine 10, Adam, batch 100",
+        (
+            *_convolutions((1, 16), (16, 16)),
+            *_convolutions((16, 32), (32, 32)),
+            ("flatten",),
+            *(("affine", 32 * 7 * 7, 128), ("relu",)),
+            ("affine", 128, 10),
+        ),
+        ("adam", 0.001),
+        batch=100,
+        epochs=1,
+    ),
+    "D": Workload(
+        "3-4-1, sigmoid, sum of squares, 4 rows, float64",
+        (("matmul", 3, 4), ("sigmoid",), ("matmul", 4, 1), ("sigmoid",)),
+        ("sgd", 0.5),
+        batch=None,
+        epochs=10,
+    ),
+}
