@@ -1,0 +1,59 @@
+"""The pictures that the scripts draw.
+
+Importing this without matplotlib ends the script with a message: import it before a long training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    raise SystemExit("pictures need matplotlib: pip install 'chainrule[plot]'") from error
+
+WRONG = "tab:red"
+
+
+def loss_curve(path: Path, losses: Sequence[float], title: str) -> None:
+    """Draw the loss of each epoch, both axes logarithmic."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.loglog(range(1, len(losses) + 1), losses)
+    axes.set(title=title, xlabel="epoch", ylabel="loss")
+    axes.grid(alpha=0.3)
+    save(figure, path)
+
+
+def digit_grid(path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDArray[Any]) -> None:
+    """Draw the first 60 images with their predictions; a wrong one is red and names the truth."""
+    rows, columns = 6, 10
+    figure = Figure(figsize=(10, 7.2), layout="constrained")
+    right = np.count_nonzero(predicted == t)
+    figure.suptitle(f"{right:,} of {len(t):,} test digits are right; here are the first 60")
+    grid = figure.subplots(rows, columns).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, guess, truth in zip(grid, images, predicted, t, strict=False):
+        axes.set_axis_on()
+        axes.set(xticks=[], yticks=[])
+        axes.imshow(image.reshape(28, 28), cmap="gray_r")
+        wrong = guess != truth
+        axes.spines[:].set(color=WRONG if wrong else "lightgray", linewidth=2.5 if wrong else 0.8)
+        label = f"{guess}, is {truth}" if wrong else f"{guess}"
+        axes.set_title(label, color=WRONG if wrong else "black", fontsize=11, pad=3)
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` in the format that the ending of `path` names."""
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:  # no such folder, no such format
+        raise SystemExit(f"cannot draw {path}: {error}") from error
+    print(f"drew {path}")
