@@ -90,6 +90,8 @@ class History:
             if name in self.names:
                 losses.plot(ends, self[name], marker=".", label=_label(name))
         losses.set(xlabel="step", ylabel="loss")
+        if min(self.step_losses, default=0) > 0:
+            losses.set_yscale("log")
         losses.legend()
         for name in metrics:
             axes[0, 1].plot(ends, self[name], marker=".", label=_label(name))
