@@ -153,9 +153,13 @@ def _check_second_forward(
 ) -> None:
     """Compare a layer that has been used with a new copy, on other inputs."""
     new = FrozenCopy(layer, dtype)
+    try:
+        expected = new.forward(*_snapshot(other))
+    except ValueError:
+        return  # not what this layer takes
     text = f"{name}: a second forward keeps something of the first"
     with _repeating(f"{name}: a second forward"):
-        expected, came = new.forward(*_snapshot(other)), used.forward(*_snapshot(other))
+        came = used.forward(*_snapshot(other))
         require_same(f"{text}, in its output", expected, came)
         dout = random_like(expected, rng, dtype)
         expected, came = new.backward(_snapshot(dout)), used.backward(_snapshot(dout))
@@ -166,9 +170,9 @@ def _check_second_forward(
 
 
 def _another(leaf: Any) -> Any:
-    """Return other data of the same kind: the rows from last to first, or else a bit less."""
-    if isinstance(leaf, np.ndarray) and leaf.ndim and not np.array_equal(leaf[::-1], leaf):
-        return leaf[::-1].copy()
+    """Return other data of the same kind: from last to first, or else a bit less."""
+    if isinstance(leaf, np.ndarray) and not np.array_equal(np.flip(leaf), leaf):
+        return np.flip(leaf).copy()
     return 0.9 * leaf if is_float(leaf) else leaf
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ._conduct import Observation, observe
 from ._finite_differences import Line, agrees, judge, slope
-from ._frozen_copy import FrozenCopy, leaves, map_leaves, replaced
+from ._frozen_copy import FrozenCopy, leaves, replaced
 from ._gradient_claims import Claim, element
 from ._gradient_relations import likely_relation
 from .base import Array
@@ -172,17 +172,20 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
     """Observe the layer a little beside its inputs and parameters, or None where that fails."""
 
     def nudge(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f":
+        if isinstance(leaf, np.ndarray):
             size = 1e-3 * (np.sqrt(np.square(leaf).mean()) if leaf.any() else 1.0)
             return leaf + size * rng.standard_normal(leaf.shape)
-        return leaf * (1 + 1e-3 * rng.standard_normal()) if isinstance(leaf, float) else leaf
+        return leaf * (1 + 1e-3 * rng.standard_normal())
 
-    layer = FrozenCopy(seen.copy.layer).layer
-    for param in getattr(layer, "params", []):
-        param[...] = nudge(param)
+    layer, inputs = FrozenCopy(seen.copy.layer).layer, seen.inputs
+    for claim in seen.claims:
+        if claim.path:
+            inputs = replaced(inputs, claim.path, nudge(dict(leaves(inputs))[claim.path]))
+        else:
+            layer.params[claim.k][...] = nudge(layer.params[claim.k])
     try:
         with np.errstate(all="ignore"):
-            return observe(layer, map_leaves(nudge, seen.inputs), rng)
+            return observe(layer, inputs, rng)
     except (GradientError, ValueError, ArithmeticError):
         return None  # outside the domain
 

@@ -1,0 +1,205 @@
+"""The table of every layer, loss and combinator: each law of test_conformance runs over each row.
+
+A row is what makes the layer (a class or function, with an argument `rng` if it draws) and what
+its forward gets. A new layer is tested by adding a row.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from chainrule.layers import (
+    GELU,
+    AddLayer,
+    Affine,
+    BinaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    Identity,
+    LeakyReLU,
+    MAELoss,
+    MatMul,
+    MSELoss,
+    MulLayer,
+    ReLU,
+    Repeat,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Sum,
+    Tanh,
+    xavier_uniform,
+)
+from chainrule.networks import Branch, Parallel, Sequential, one_layer_net, two_layer_net
+
+
+def x(*shape, scale=1.0, dtype=np.float64):
+    """Return normal numbers, always the same for a shape."""
+    return (scale * np.random.default_rng([7, *shape]).normal(size=shape)).astype(dtype)
+
+
+def labels(*shape, classes=3):
+    return np.random.default_rng([8, *shape]).integers(classes, size=shape)
+
+
+def shares(*shape):
+    """Return distributions over the last axis."""
+    t = np.random.default_rng([9, *shape]).random(shape)
+    return t / t.sum(axis=-1, keepdims=True)
+
+
+def residual(rng):
+    block = Sequential(Affine.random(3, 5, rng), Tanh(), Affine.random(5, 3, rng))
+    return Sequential(Branch(2), Parallel(block, Identity()), AddLayer())
+
+
+def tied(rng):
+    W = rng.normal(size=(3, 3))
+    return Sequential(Affine(W, rng.normal(size=3)), Tanh(), Affine(W, rng.normal(size=3)))
+
+
+def shop():
+    fruit = Sequential(Parallel(MulLayer(), MulLayer()), AddLayer())
+    return Sequential(Parallel(fruit, Identity()), MulLayer())
+
+
+class Plain:
+    """The old tutorials' style: no base class, its own lists, gradients written in place."""
+
+    def __init__(self, rng):
+        self.params = [rng.normal(size=(3, 2)), rng.normal(size=2)]
+        self.grads = [np.zeros_like(p) for p in self.params]
+
+    def __repr__(self):
+        return "Plain()"
+
+    def forward(self, x):
+        W, b = self.params
+        self.x = x
+        return x @ W + b
+
+    def backward(self, dout):
+        self.grads[0][...] = self.x.T @ dout
+        self.grads[1][...] = dout.sum(axis=0)
+        return dout @ self.params[0].T
+
+
+ARITHMETIC = [
+    (MulLayer, 100.0, 2.0),
+    (MulLayer, 100, 1.1),
+    (MulLayer, x(4, 3), x(4, 3)),
+    (MulLayer, x(4, 3), x(3)),
+    (MulLayer, x(4, 1), x(1, 3)),
+    (MulLayer, x(2, 4, 3), 1.5),
+    (MulLayer, x(4, 3, scale=1e-8), x(4, 3, scale=1e8)),
+    (AddLayer, 100.0, 2.0),
+    (AddLayer, x(4, 3), x(4, 3)),
+    (AddLayer, x(3), x(4, 3)),
+    (AddLayer, x(2, 1, 3), x(4, 1)),
+    (AddLayer, x(4, 3, dtype=np.float32), x(4, 3)),
+    (Identity, x(4, 3)),
+    (Identity, x(4, 3), (x(4), 2.0)),
+    (lambda: Repeat(3), x(4, 3)),
+    (lambda: Repeat(2, axis=1), x(4, 3)),
+    (lambda: Repeat(1, axis=-1), x(5)),
+    (Sum, x(4, 3)),
+    (lambda: Sum(axis=0), x(4, 3)),
+    (lambda: Sum(axis=(0, 2)), x(4, 3, 2)),
+    (lambda: Sum(axis=-1), x(4, 3, dtype=np.float32)),
+]
+
+WEIGHTS = [
+    (lambda rng: MatMul.random(3, 2, rng), x(4, 3)),
+    (lambda rng: MatMul.random(3, 2, rng, dtype=np.float64), x(2, 4, 3)),
+    (lambda rng: MatMul.random(1, 1, rng), x(1, 1)),
+    (lambda rng: Affine.random(3, 2, rng), x(4, 3)),
+    (lambda rng: Affine.random(3, 3, rng, init=xavier_uniform), x(3, 3)),
+    (lambda rng: Affine.random(3, 2, rng), x(2, 4, 3, dtype=np.float32)),
+    (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e8)),
+    (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e-8)),
+    (lambda: Affine([[1, 2], [3, 4]], [5, 6]), x(4, 2)),
+    (lambda rng: Affine.random(40, 30, rng), x(20, 40)),
+]
+
+ACTIVATIONS = [
+    (activation, x(*shape, scale=scale, dtype=dtype))
+    for activation in (
+        Sigmoid,
+        Tanh,
+        ReLU,
+        LeakyReLU,
+        lambda: LeakyReLU(0.3),
+        GELU,
+        Softplus,
+        Softmax,
+    )
+    for shape, scale, dtype in (
+        ((4, 3), 1.0, np.float64),
+        ((2, 4, 3), 1.0, np.float32),
+        ((5,), 30.0, np.float64),
+        ((4, 3), 1e-8, np.float64),
+        ((4, 3), 1e8, np.float64),
+    )
+] + [(ReLU, np.zeros((4, 3))), (LeakyReLU, np.round(x(4, 3))), (Softmax, x(4, 1))]
+
+LOSSES = [
+    (lambda loss=loss, reduction=reduction: loss(reduction=reduction), *inputs)
+    for reduction in ("mean", "sum")
+    for loss, *inputs in (
+        (MSELoss, x(4, 3), x(4, 3)[::-1]),
+        (MSELoss, x(4, 1, dtype=np.float32), labels(4, 1)),
+        (MSELoss, x(4, 3, scale=1e8), x(4, 3)),
+        (MSELoss, x(4, 3, scale=1e-8), 2 * x(4, 3, scale=1e-8)),
+        (MAELoss, x(4, 3), x(4, 3)[::-1]),
+        (MAELoss, np.round(x(4, 3)), np.round(x(4, 3)) * [0.0, 1.0, 2.0]),
+        (HuberLoss, x(4, 3, scale=3.0), x(4, 3)[::-1]),
+        (CrossEntropyLoss, x(4, 3), labels(4)),
+        (CrossEntropyLoss, x(4, 3, dtype=np.float32), shares(4, 3)),
+        (CrossEntropyLoss, x(2, 4, 3), labels(2, 4)),
+        (CrossEntropyLoss, x(4, 3, scale=1e4), labels(4)),
+        (BinaryCrossEntropyLoss, x(4, 3), shares(4, 3)),
+        (BinaryCrossEntropyLoss, x(4, 3, scale=100.0), labels(4, 3, classes=2)),
+    )
+] + [(lambda: HuberLoss(delta=0.1), x(4, 3), x(4, 3)[::-1])]
+
+NETWORKS = [
+    (lambda rng: Sequential(Affine.random(3, 2, rng)), x(4, 3)),
+    (lambda rng: Sequential(Affine.random(3, 5, rng), ReLU(), Affine.random(5, 2, rng)), x(4, 3)),
+    (lambda: Sequential(), x(4, 3)),
+    (lambda: Parallel(Tanh(), Sigmoid()), x(4, 3), x(2, 3)),
+    (lambda: Parallel(Tanh()), x(4, 3)),
+    (lambda: Parallel(MulLayer(), Identity()), (x(4, 3), x(3)), 1.5),
+    (lambda: Branch(3), x(4, 3)),
+    (lambda: Branch(1), x(4, 3)),
+    (lambda: Branch(2), x(4, 3), 2.0),
+    (shop, ((100.0, 2.0), (150.0, 3.0)), 1.1),
+    (shop, ((100, 2), (150, 3)), 1.1),
+    (residual, x(4, 3)),
+    (tied, x(4, 3)),
+    (Plain, x(4, 3)),
+    (lambda rng: Sequential(Plain(rng), Tanh()), x(4, 3)),
+    (lambda rng: one_layer_net(20, 4, rng), x(6, 20)),
+    (lambda rng: two_layer_net(20, 10, 4, rng), x(6, 20, dtype=np.float32)),
+    (lambda rng: two_layer_net(20, 10, 4, rng, activation=ReLU), x(6, 20)),
+]
+
+
+def make(factory, seed=0):
+    """Return the layer that a row makes."""
+    draws = "rng" in inspect.signature(factory).parameters
+    return factory(rng=np.random.default_rng(seed)) if draws else factory()
+
+
+def spell(value):
+    """Write inputs by their shapes, for the names of the tests."""
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(spell, value)) + ")"
+    return repr(value) if np.shape(value) == () else "x".join(map(str, np.shape(value)))
+
+
+TABLE = [
+    pytest.param(factory, inputs, id=f"{make(factory)!r:.60} {spell(inputs)}")
+    for factory, *inputs in ARITHMETIC + WEIGHTS + ACTIVATIONS + LOSSES + NETWORKS
+    for inputs in [tuple(inputs)]
+]

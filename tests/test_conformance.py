@@ -1,0 +1,139 @@
+"""Every law of layers, over every row of the table."""
+
+import copy
+import inspect
+import re
+
+import numpy as np
+import pytest
+from conformance import TABLE, Plain, make
+
+import chainrule.layers
+import chainrule.networks
+from chainrule.layers import Identity, Layer, layer_laws
+from chainrule.networks import Branch, Network
+
+every_row = pytest.mark.parametrize(("factory", "inputs"), TABLE)
+
+
+def below(layer):
+    """Yield the layer and all inside it."""
+    yield layer
+    for part in getattr(layer, "layers", ()):
+        yield from below(part)
+
+
+def arrays(value):
+    """List the arrays and numbers in a nested tuple."""
+    return [a for part in value for a in arrays(part)] if isinstance(value, tuple) else [value]
+
+
+def passes_anything(layer):
+    """Whether there is a way through the net on which nothing looks at the values."""
+    return any(isinstance(part, Identity | Branch | Plain) for part in below(layer)) or not len(
+        getattr(layer, "layers", [layer])
+    )
+
+
+def test_every_public_class_has_a_row():
+    made = {type(part) for row in TABLE for part in below(make(row.values[0]))}
+    missing = [
+        f"{module.__name__}.{name}"
+        for module in (chainrule.layers, chainrule.networks)
+        for name in module.__all__
+        if inspect.isclass(thing := getattr(module, name))
+        and hasattr(thing, "forward")
+        and thing not in made | {Layer, Network}
+    ]
+    assert not missing, f"{missing}: add a row to tests/conformance.py"
+
+
+@every_row
+def test_gradients_and_laws(factory, inputs):
+    layer_laws(factory, *inputs)
+
+
+@every_row
+def test_backward_first_says_to_call_forward(factory, inputs):
+    layer = make(factory)
+    out = make(factory).forward(*inputs)
+    if passes_anything(layer):
+        return
+    with pytest.raises(
+        AttributeError, match=r"^\w+ has no '\w+'; call forward\(\) before backward"
+    ):
+        layer.backward(out)
+
+
+@every_row
+def test_dout_of_the_wrong_shape(factory, inputs):
+    layer = make(factory)
+    out = layer.forward(*inputs)
+    if passes_anything(layer):
+        return
+    wrong = tuple(np.ones(7) for _ in out) if isinstance(out, tuple) else np.ones(7)
+    with pytest.raises(ValueError, match=r"^\w+\(.*: dout has shape \(7,\), expected"):
+        layer.backward(wrong)
+
+
+@every_row
+@pytest.mark.parametrize("wrong", [np.array([["a", "b"]]), np.array([[None, 1]]), np.array([[1j]])])
+def test_arrays_that_hold_no_real_numbers(factory, inputs, wrong):
+    layer = make(factory)
+    if passes_anything(layer):
+        return
+
+    def spoilt(value):
+        return tuple(map(spoilt, value)) if isinstance(value, tuple) else wrong
+
+    with pytest.raises(TypeError, match=r"^\w+\(.*: \w is of dtype \S+, expected real numbers"):
+        layer.forward(*spoilt(inputs))
+
+
+@every_row
+def test_float32_is_as_exact_as_it_can_be(factory, inputs):
+    def in_dtype(value, dtype):
+        if isinstance(value, tuple):
+            return tuple(in_dtype(part, dtype) for part in value)
+        is_float = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        return value.astype(np.float32).astype(dtype) if is_float else value
+
+    layer, single = make(factory), make(factory)
+    for wide, narrow in zip(*(getattr(m, "params", []) for m in (layer, single)), strict=True):
+        wide[...] = wide.astype(np.float32)
+        narrow[...] = wide
+    exact = arrays(layer.forward(*in_dtype(inputs, np.float64)))
+    coarse = arrays(single.forward(*in_dtype(inputs, np.float32)))
+    for a, b in zip(exact, coarse, strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5 * np.abs(a).max())
+
+
+@every_row
+def test_repr_and_docstring(factory, inputs):
+    layer = make(factory)
+    assert re.fullmatch(rf"{type(layer).__name__}\(.*\)", repr(layer), re.DOTALL)
+    assert " at 0x" not in repr(layer)
+    if isinstance(layer, Layer):
+        assert "``" in inspect.getdoc(type(layer)).split("\n\n")[0], "the docstring is the equation"
+
+
+@every_row
+def test_a_state_makes_an_equal_layer(factory, inputs):
+    if not isinstance(layer := make(factory, seed=1), Layer):
+        return
+    layer.forward(*inputs)  # buffers move
+    other = make(factory, seed=2)
+    other.load_state_dict(layer.state_dict())
+    for a, b in zip(arrays(layer.predict(*inputs)), arrays(other.predict(*inputs)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_row
+def test_a_copy_is_independent(factory, inputs):
+    layer = make(factory)
+    before = [np.copy(param) for param in getattr(layer, "params", [])]
+    twin = copy.deepcopy(layer)
+    for param in getattr(twin, "params", []):
+        param += 1
+    for param, old in zip(getattr(layer, "params", []), before, strict=True):
+        np.testing.assert_array_equal(param, old)
