@@ -1,0 +1,99 @@
+"""What the image layers share: how images lie in memory, and how a window moves over them.
+
+Images have shape (N, C, H, W), and the batch lies innermost in memory: they are views of arrays
+(C, H, W, N), which NumPy's elementwise operations preserve. So a row of pixels is one long run for
+copies, sums and matrix products, whatever the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from operator import index
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .base import Array
+
+Pair = tuple[int, int]
+
+
+def batch_last(x: Array) -> Array:
+    """Return images with the batch innermost in memory, copied only if needed.
+
+    Arrays that are not of shape (N, C, H, W) are returned as they are.
+    """
+    if x.ndim != 4:
+        return x
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+
+
+def empty_images(n: int, channels: int, size: Pair, dtype: DTypeLike) -> Array:
+    """Return new images of shape (n, channels, *size) with the batch innermost in memory."""
+    return np.empty((channels, *size, n), dtype).transpose(3, 0, 1, 2)
+
+
+def pair(owner: str, name: str, value: Any, least: int) -> Pair:
+    """Return an integer twice, or a pair of integers, which must be at least `least`."""
+    try:
+        first, second = (value, value) if np.ndim(value) == 0 else value
+        result = index(first), index(second)
+    except (TypeError, ValueError):
+        result = least - 1, least - 1
+    if min(result) < least:
+        raise ValueError(
+            f"{owner}: {name} is {value!r}, expected an integer of at least {least}, "
+            "or a pair (rows, columns) of them"
+        )
+    return result
+
+
+class Window(NamedTuple):
+    """How a kernel moves over images: output h reads at tap i the row ``h s + i d - p``.
+
+    Size, stride, dilation, padding before and padding after are pairs (rows, columns).
+    """
+
+    size: Pair
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    before: Pair = (0, 0)
+    after: Pair = (0, 0)
+
+    def outputs(self, size: Pair) -> Pair:
+        """Return how many outputs fit into an image of `size`; 0 or less if none does."""
+        high, wide = (
+            (n + before + after - d * (k - 1) - 1) // s + 1
+            for n, k, s, d, before, after in zip(size, *self, strict=True)
+        )
+        return high, wide
+
+    def inputs(self, size: Pair) -> Pair:
+        """Return the least image of which there are so many outputs."""
+        high, wide = (
+            (n - 1) * s + d * (k - 1) + 1 - before - after
+            for n, k, s, d, before, after in zip(size, *self, strict=True)
+        )
+        return high, wide
+
+    def taps(self, size: Pair, outputs: Pair) -> Iterator[tuple[Any, Any]]:
+        """Yield for each tap, in row-major order, which outputs see a pixel there, and which.
+
+        Both are indices, of an array of outputs and of an array of images of `size`.
+        """
+        for place in product(*map(range, self.size)):
+            (h, row), (w, column) = (
+                overlap(i * d - p, s, m, n)
+                for i, s, d, p, m, n in zip(place, *self[1:4], outputs, size, strict=True)
+            )
+            yield (..., h, w), (..., row, column)
+
+
+def overlap(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
+    """Return which of `count` places ``first, first + step, ...`` are in ``range(size)``: where."""
+    start = min(count, max(0, -(first // step)))
+    stop = max(start, min(count, -((first - size) // step)))
+    place = first + start * step
+    return slice(start, stop), slice(place, place + (stop - start) * step, step)

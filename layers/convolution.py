@@ -1,0 +1,250 @@
+"""Convolution of images, and its transpose."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ._images import Pair, Window, batch_last, pair
+from ._patches import correlate, correlate_input, correlate_weights
+from .base import Array, Layer, as_parameter
+from .initializers import Initializer, he_normal
+
+
+class _Kernel(Layer):
+    """What `Convolution` and `ConvolutionTranspose` share: W, b and how W moves over images."""
+
+    param_names = ("W", "b")
+
+    def __init__(
+        self,
+        W: ArrayLike,
+        b: ArrayLike,
+        stride: int | Pair = 1,
+        pad: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+    ) -> None:
+        name = type(self).__name__
+        self.W, self.b = as_parameter(W, f"{name}: W"), as_parameter(b, f"{name}: b")
+        if self.W.ndim != 4 or 0 in self.W.shape:
+            raise ValueError(f"{name}: W has shape {self.W.shape}, expected (F, C, KH, KW)")
+        if groups < 1 or len(self.W) % groups:
+            raise ValueError(
+                f"{name}: groups is {groups}, expected a divisor of {len(self.W)}, "
+                f"the first length of W {self.W.shape}"
+            )
+        self.groups, self.pad = groups, pad
+        self.window = _window(name, self.W.shape[2:], stride, pad, dilation)
+        if self.b.shape != (self._channels()[1],):
+            raise ValueError(
+                f"{self!r}: b has shape {self.b.shape}, expected {self._channels()[1:]}"
+            )
+
+    def _channels(self) -> Pair:
+        """Return the numbers of channels of the input and of the output."""
+        raise NotImplementedError
+
+    def _size(self, size: Pair) -> Pair:
+        """Return the size of the output for an image of `size`."""
+        raise NotImplementedError
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        channels = self._channels()[0]
+        if len(shape) != 4 or shape[1] != channels:
+            return f"(N, {channels}, H, W)"
+        if min(self._size(shape[2:])) < 1:
+            return f"(N, {channels}, H, W) with images large enough for one output"
+        return ""
+
+    def _images(self, x: Any) -> Array:
+        return batch_last(self.as_input(x))
+
+    def _gradient(self, dout: Any) -> Array:
+        size = self._size(self.x.shape[2:])
+        return batch_last(self.as_dout(dout, (len(self.x), self._channels()[1], *size)))
+
+    def __repr__(self) -> str:
+        (inputs, outputs), window = self._channels(), self.window
+        text = f"{type(self).__name__}({inputs} -> {outputs}, {_times(window.size)}"
+        if window.stride != (1, 1):
+            text += f", stride={_times(window.stride)}"
+        if self.pad != 0:
+            text += f", pad={self.pad!r}"
+        if window.dilation != (1, 1):
+            text += f", dilation={_times(window.dilation)}"
+        return text + (f", groups={self.groups})" if self.groups != 1 else ")")
+
+
+class Convolution(_Kernel):
+    """``out = W * x + b``;  ``dW = dout * x``, ``db`` = sum of ``dout``, ``dx = W^T * dout``.
+
+    ``out[n, f, h, w] = b[f] + sum of W[f, c, i, j] x[n, c, h s + i d - p, w s + j d - p]``
+
+    with stride s, dilation d and padding p, where x is 0 outside the image. As in most of the field
+    it is strictly a correlation: the kernel is not turned around.
+
+    Parameters
+    ----------
+    W : array of shape (F, C / groups, KH, KW)
+        F kernels; a float array is held, not copied.
+    b : array of shape (F,)
+        Bias; a float array is held, not copied.
+    stride : int or pair of int, default 1
+        Steps (down, right) from one output to the next.
+    pad : int, pair of int or "same", default 0
+        Zeros around the image (above and below, left and right). "same" keeps the size of the
+        image: for an even kernel the odd zero comes last; it needs stride 1.
+    dilation : int or pair of int, default 1
+        Distance of the pixels under neighbouring weights.
+    groups : int, default 1
+        The channels are split into so many groups, and the kernels too: each sees its own group.
+
+    Notes
+    -----
+    The input has shape (N, C, H, W), the output (N, F, OH, OW) with
+    ``OH = (H + 2 p - d (KH - 1) - 1) // s + 1``. Dumoulin, Visin (2016), A guide to convolution
+    arithmetic for deep learning, https://arxiv.org/abs/1603.07285
+    """
+
+    @classmethod
+    def random(
+        cls,
+        channels: int,
+        filters: int,
+        kernel: int | Pair,
+        rng: np.random.Generator,
+        *,
+        stride: int | Pair = 1,
+        pad: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        init: Initializer = he_normal,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """Return a layer of `filters` kernels drawn from `rng` by `init`, with zero b."""
+        kh, kw = pair(cls.__name__, "kernel", kernel, 1)
+        _check_groups(cls.__name__, channels, filters, groups)
+        shape = filters, channels // groups, kh, kw
+        W = init(shape, shape[1] * kh * kw, filters // groups * kh * kw, rng, dtype)
+        return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
+
+    def forward(self, x: Any) -> Array:
+        self.x = x = self._images(x)
+        return correlate(x, self.W, self.b, self.window, self._size(x.shape[2:]), self.groups)
+
+    def backward(self, dout: Any) -> Array:
+        dout = self._gradient(dout)
+        self.backward_params(dout)
+        return correlate_input(dout, self.W, self.window, self.x.shape[2:], self.groups)
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of the parameters, without that of the input."""
+        dout = self._gradient(dout)
+        self.dW = correlate_weights(self.x, dout, self.window, self.groups)
+        self.db = dout.sum(axis=(0, 2, 3))
+
+    def _channels(self) -> Pair:
+        return self.W.shape[1] * self.groups, len(self.W)
+
+    def _size(self, size: Pair) -> Pair:
+        return self.window.outputs(size)
+
+
+class ConvolutionTranspose(_Kernel):
+    """``out = W^T * x + b``;  ``dW = x * dout``, ``db`` = sum of ``dout``, ``dx = W * dout``.
+
+    The transpose of the linear map that `Convolution` is with the same W. Each pixel of x is spread
+    over the outputs that W covers; with a stride that enlarges images, as decoders do:
+
+    ``out[n, c, h s + i d - p, w s + j d - p] = b[c] + sum of W[f, c, i, j] x[n, f, h, w]``
+
+    Parameters
+    ----------
+    W : array of shape (C, F / groups, KH, KW)
+        Kernels from C input channels to F output channels; a float array is held, not copied.
+    b : array of shape (F,)
+        Bias; a float array is held, not copied.
+    stride, pad, dilation, groups
+        Those of the `Convolution` that is transposed: pad takes away pixels from the output.
+
+    Notes
+    -----
+    The input has shape (N, C, H, W), the output (N, F, OH, OW) with
+    ``OH = (H - 1) s + d (KH - 1) + 1 - 2 p``. Dumoulin, Visin (2016), A guide to convolution
+    arithmetic for deep learning, https://arxiv.org/abs/1603.07285
+    """
+
+    @classmethod
+    def random(
+        cls,
+        channels: int,
+        filters: int,
+        kernel: int | Pair,
+        rng: np.random.Generator,
+        *,
+        stride: int | Pair = 1,
+        pad: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        init: Initializer = he_normal,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """Return a layer of `channels` kernels drawn from `rng` by `init`, with zero b."""
+        kh, kw = pair(cls.__name__, "kernel", kernel, 1)
+        sh, sw = pair(cls.__name__, "stride", stride, 1)
+        _check_groups(cls.__name__, channels, filters, groups)
+        shape = channels, filters // groups, kh, kw
+        # One output gathers only every s-th weight.
+        fan_in = max(1, channels // groups * kh * kw // (sh * sw))
+        W = init(shape, fan_in, shape[1] * kh * kw, rng, dtype)
+        return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
+
+    def forward(self, x: Any) -> Array:
+        self.x = x = self._images(x)
+        out = correlate_input(x, self.W, self.window, self._size(x.shape[2:]), self.groups)
+        out += self.b[:, None, None]
+        return out
+
+    def backward(self, dout: Any) -> Array:
+        dout = self._gradient(dout)
+        self.backward_params(dout)
+        return correlate(dout, self.W, None, self.window, self.x.shape[2:], self.groups)
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of the parameters, without that of the input."""
+        dout = self._gradient(dout)
+        self.dW = correlate_weights(dout, self.x, self.window, self.groups)
+        self.db = dout.sum(axis=(0, 2, 3))
+
+    def _channels(self) -> Pair:
+        return len(self.W), self.W.shape[1] * self.groups
+
+    def _size(self, size: Pair) -> Pair:
+        return self.window.inputs(size)
+
+
+def _window(name: str, size: Any, stride: Any, pad: Any, dilation: Any) -> Window:
+    stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+    if pad != "same":
+        before = after = pair(name, "pad", pad, 0)
+        return Window(size, stride, dilation, before, after)
+    if stride != (1, 1):
+        raise ValueError(f"{name}: pad='same' with stride {stride}, expected stride 1")
+    high, wide = ((k - 1) * d for k, d in zip(size, dilation, strict=True))
+    before = high // 2, wide // 2
+    return Window(size, stride, dilation, before, (high - before[0], wide - before[1]))
+
+
+def _check_groups(name: str, channels: int, filters: int, groups: int) -> None:
+    if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
+        raise ValueError(
+            f"{name}: channels, filters and groups are {channels}, {filters} and {groups}, "
+            "expected positive integers, the first two divisible by the third"
+        )
+
+
+def _times(value: Pair) -> str:
+    return f"{value[0]}x{value[1]}"

@@ -1,0 +1,86 @@
+"""Dropout: random zeros while training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Layer
+
+
+class Dropout(Layer):
+    """``y = x * mask``;  ``dx = dout * mask``, where mask is 0 or ``1 / (1 - rate)``, at random.
+
+    Each element is dropped with probability `rate`, anew in each forward; the mean stays. In
+    evaluation ``y = x``. Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014), Dropout:
+    A Simple Way to Prevent Neural Networks from Overfitting,
+    https://jmlr.org/papers/v15/srivastava14a.html
+
+    Parameters
+    ----------
+    rate : float
+        Share that is dropped, in [0, 1).
+    rng : numpy.random.Generator
+        Draws the masks.
+    """
+
+    def __init__(self, rate: float, rng: np.random.Generator) -> None:
+        name = type(self).__name__
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name}: rate is {rate!r}, expected a number in [0, 1)")
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"{name}: rng is {rng!r}, expected a numpy.random.Generator "
+                "such as np.random.default_rng(0)"
+            )
+        self.rate, self.rng = rate, rng
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        self.x_shape = x.shape
+        self.mask = self._draw(x) if self.training else None
+        return x if self.mask is None else x * self.mask
+
+    def backward(self, dout: Any) -> Array:
+        dout = self.as_dout(dout, self.x_shape)
+        return dout if self.mask is None else dout * self.mask
+
+    def _draw(self, x: Array) -> Array:
+        """Return a new mask for `x`, drawn with the batch last, as images lie in memory."""
+        n, *lengths = self._units(x.shape)
+        kept = self.rng.random((*lengths, n), dtype=np.float32) >= self.rate
+        return np.moveaxis(np.multiply(kept, 1 / (1 - self.rate), dtype=x.dtype), -1, 0)
+
+    def _units(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what is dropped as one."""
+        return shape
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.rate})"
+
+
+class SpatialDropout(Dropout):
+    """``y = x * mask``;  ``dx = dout * mask``, where mask drops whole channels, as `Dropout`.
+
+    Neighbouring pixels tell almost the same, so single ones are not worth dropping. Tompson,
+    Goroshin, Jain, LeCun, Bregler (2015), Efficient Object Localization Using Convolutional
+    Networks, https://arxiv.org/abs/1411.4280
+
+    Parameters
+    ----------
+    rate : float
+        Share of the channels that is dropped, in [0, 1).
+    rng : numpy.random.Generator
+        Draws the masks.
+
+    Notes
+    -----
+    The input has shape (N, C, ...), such as images (N, C, H, W).
+    """
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if len(shape) >= 3 else "(N, C, H, W)"
+
+    def _units(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:2], *(1 for _ in shape[2:]))

@@ -1,0 +1,278 @@
+"""Normalization: activations of zero mean and unit variance, over a batch or within a sample."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ._images import batch_last
+from .base import Array, Layer, as_parameter
+
+
+class _Normalization(Layer):
+    """What the normalizations share: a scale gamma, a shift beta and eps."""
+
+    param_names = ("gamma", "beta")
+
+    def __init__(self, gamma: ArrayLike, beta: ArrayLike, eps: float = 1e-5) -> None:
+        name = type(self).__name__
+        self.gamma = as_parameter(gamma, f"{name}: gamma")
+        self.beta = as_parameter(beta, f"{name}: beta")
+        if self.gamma.ndim == 0 or self.gamma.shape != self.beta.shape:
+            raise ValueError(
+                f"{name}: gamma has shape {self.gamma.shape} and beta {self.beta.shape}, "
+                "expected two equal shapes such as (D,)"
+            )
+        if not eps > 0:
+            raise ValueError(f"{name}: eps is {eps!r}, expected a positive number")
+        self.eps = eps
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.gamma.shape))})"
+
+
+class BatchNorm(_Normalization):
+    """``y = gamma (x - mean) / std + beta``, with mean and std of each channel over the batch.
+
+    ``dgamma`` is the sum of ``dout (x - mean) / std``, ``dbeta`` that of ``dout``, and with ``m``
+    values to a channel ``dx = gamma / std (dout - dbeta / m - dgamma (x - mean) / (std m))``.
+
+    ``std`` is ``sqrt(var + eps)``. In evaluation mean and var are running averages of those seen
+    in training, and constants: ``dx = dout gamma / std``. Ioffe, Szegedy (2015), Batch
+    Normalization, https://arxiv.org/abs/1502.03167
+
+    Parameters
+    ----------
+    gamma, beta : arrays of shape (C,)
+        Scale and shift; float arrays are held, not copied.
+    momentum : float, default 0.1
+        Share of the new batch in the running averages, as in PyTorch.
+    eps : float, default 1e-5
+        Added to the variance.
+
+    Attributes
+    ----------
+    running_mean, running_var : arrays of shape (C,)
+        Saved with the parameters, not trained. The running variance is of the unbiased kind.
+
+    Notes
+    -----
+    The input has shape (N, C) or (N, C, H, W): for images the mean goes over their pixels too.
+
+    Raises
+    ------
+    ValueError
+        In training, from `forward`, if there is only one value to a channel.
+    """
+
+    buffer_names = ("running_mean", "running_var")
+
+    def __init__(
+        self, gamma: ArrayLike, beta: ArrayLike, momentum: float = 0.1, eps: float = 1e-5
+    ) -> None:
+        super().__init__(gamma, beta, eps)
+        if self.gamma.ndim != 1:
+            raise ValueError(f"BatchNorm: gamma has shape {self.gamma.shape}, expected (C,)")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm: momentum is {momentum!r}, expected a number in [0, 1]")
+        self.momentum = momentum
+        self.running_mean = np.zeros_like(self.gamma)
+        self.running_var = np.ones_like(self.gamma)
+
+    @classmethod
+    def identity(cls, channels: int, *, dtype: DTypeLike = np.float32) -> Self:
+        """Return a layer with gamma 1 and beta 0, as one begins."""
+        return cls(np.ones(channels, dtype), np.zeros(channels, dtype))
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        channels = len(self.gamma)
+        fits = len(shape) >= 2 and shape[1] == channels
+        return "" if fits else f"(N, {channels}) or (N, {channels}, H, W)"
+
+    def forward(self, x: Any) -> Array:
+        x = batch_last(self.as_input(x))
+        self.of_batch = self.training
+        if self.of_batch:
+            m = x.size // len(self.gamma)
+            if m < 2:
+                raise ValueError(
+                    f"{self!r}: x has shape {x.shape}, {m} value to a channel, expected at least "
+                    "2 in training, since they have no variance"
+                )
+            mean = x.mean(axis=_batch(x))
+            self.centered = x - _wide(mean, x)
+            var = _dot(self.centered, self.centered) / m
+            self.running_mean += self.momentum * (mean - self.running_mean)
+            self.running_var += self.momentum * (var * (m / (m - 1)) - self.running_var)
+        else:
+            self.centered = x - _wide(self.running_mean, x)
+            var = self.running_var
+        self.std = np.sqrt(var + self.eps)
+        y = self.centered * _wide(self.gamma / self.std, x)
+        y += _wide(self.beta, x)
+        return y
+
+    def backward(self, dout: Any) -> Array:
+        centered, std = self.centered, self.std
+        dout = batch_last(self.as_dout(dout, centered.shape))
+        self.dgamma = _dot(dout, centered) / std
+        self.dbeta = dout.sum(axis=_batch(dout))
+        scale = self.gamma / std
+        if not self.of_batch:
+            return dout * _wide(scale, dout)
+        m = dout.size // len(scale)
+        dx = centered * _wide(self.dgamma / (-m * std), dout)
+        dx += dout
+        dx -= _wide(self.dbeta / m, dout)
+        dx *= _wide(scale, dout)
+        return dx
+
+
+class LayerNorm(_Normalization):
+    """``y = gamma xhat + beta``, ``xhat = (x - mean) / std`` with mean and std of each sample.
+
+    ``dgamma`` and ``dbeta`` are the sums of ``dout xhat`` and ``dout`` over the batch, and with
+    ``g = dout gamma``, ``dx = (g - mean(g) - xhat mean(g xhat)) / std``. ``std`` is
+    ``sqrt(var + eps)``. Ba, Kiros, Hinton (2016), Layer Normalization,
+    https://arxiv.org/abs/1607.06450
+
+    Parameters
+    ----------
+    gamma, beta : arrays of shape (D,) or (C, H, W)
+        Scale and shift; float arrays are held, not copied.
+    eps : float, default 1e-5
+        Added to the variance.
+
+    Notes
+    -----
+    The input has shape (N, D) or (..., D), or (N, C, H, W): the mean goes over as many of the last
+    axes as gamma has.
+    """
+
+    @classmethod
+    def identity(cls, *shape: int, dtype: DTypeLike = np.float32) -> Self:
+        """Return a layer with gamma 1 and beta 0, as one begins."""
+        return cls(np.ones(shape, dtype), np.zeros(shape, dtype))
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        lengths = self.gamma.shape
+        fits = len(shape) > len(lengths) and shape[-len(lengths) :] == lengths
+        return "" if fits else f"(N, {', '.join(map(str, lengths))})"
+
+    def forward(self, x: Any) -> Array:
+        axes = tuple(range(-self.gamma.ndim, 0))
+        self.xhat, self.std = _standardize(batch_last(self.as_input(x)), axes, self.eps)
+        return self.xhat * self.gamma + self.beta
+
+    def backward(self, dout: Any) -> Array:
+        xhat = self.xhat
+        dout = batch_last(self.as_dout(dout, xhat.shape))
+        samples = tuple(range(xhat.ndim - self.gamma.ndim))
+        self.dgamma, self.dbeta = (dout * xhat).sum(axis=samples), dout.sum(axis=samples)
+        axes = tuple(range(-self.gamma.ndim, 0))
+        return _standardize_backward(dout * self.gamma, xhat, self.std, axes)
+
+
+class GroupNorm(_Normalization):
+    """``y = gamma xhat + beta``, ``xhat = (x - mean) / std`` of groups of channels of each sample.
+
+    ``dgamma`` and ``dbeta`` are the sums of ``dout xhat`` and ``dout`` over batch and pixels, and
+    with ``g = dout gamma``, ``dx = (g - mean(g) - xhat mean(g xhat)) / std``. ``std`` is
+    ``sqrt(var + eps)``. Wu, He (2018), Group Normalization, https://arxiv.org/abs/1803.08494
+
+    Parameters
+    ----------
+    gamma, beta : arrays of shape (C,)
+        Scale and shift; float arrays are held, not copied.
+    groups : int
+        The channels are split into so many groups.
+    eps : float, default 1e-5
+        Added to the variance.
+
+    Notes
+    -----
+    The input has shape (N, C) or (N, C, H, W).
+    """
+
+    def __init__(self, gamma: ArrayLike, beta: ArrayLike, groups: int, eps: float = 1e-5) -> None:
+        super().__init__(gamma, beta, eps)
+        if self.gamma.ndim != 1:
+            raise ValueError(f"GroupNorm: gamma has shape {self.gamma.shape}, expected (C,)")
+        if groups < 1 or len(self.gamma) % groups:
+            raise ValueError(
+                f"GroupNorm: groups is {groups}, expected a divisor of the "
+                f"{len(self.gamma)} channels"
+            )
+        self.groups = groups
+
+    @classmethod
+    def identity(cls, channels: int, groups: int, *, dtype: DTypeLike = np.float32) -> Self:
+        """Return a layer with gamma 1 and beta 0, as one begins."""
+        return cls(np.ones(channels, dtype), np.zeros(channels, dtype), groups)
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        channels = len(self.gamma)
+        fits = len(shape) >= 2 and shape[1] == channels
+        return "" if fits else f"(N, {channels}) or (N, {channels}, H, W)"
+
+    def forward(self, x: Any) -> Array:
+        x = batch_last(self.as_input(x))
+        xhat, self.std = _standardize(self._grouped(x), self._within(x), self.eps)
+        self.xhat = xhat.reshape(x.shape)
+        y = self.xhat * _wide(self.gamma, x)
+        y += _wide(self.beta, x)
+        return y
+
+    def backward(self, dout: Any) -> Array:
+        xhat = self.xhat
+        dout = batch_last(self.as_dout(dout, xhat.shape))
+        self.dgamma, self.dbeta = _dot(dout, xhat), dout.sum(axis=_batch(dout))
+        g = self._grouped(dout * _wide(self.gamma, dout))
+        dx = _standardize_backward(g, self._grouped(xhat), self.std, self._within(dout))
+        return dx.reshape(dout.shape)
+
+    def _grouped(self, x: Array) -> Array:
+        n, channels, *size = x.shape
+        return x.reshape(n, self.groups, channels // self.groups, *size)
+
+    def _within(self, x: Array) -> tuple[int, ...]:
+        return tuple(range(2, x.ndim + 1))
+
+    def __repr__(self) -> str:
+        return f"GroupNorm({len(self.gamma)}, groups={self.groups})"
+
+
+def _standardize(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+    """Return ``(x - mean) / std`` and ``std``, with mean and std over `axes`."""
+    xhat = x - x.mean(axis=axes, keepdims=True)
+    std = np.sqrt(np.square(xhat).mean(axis=axes, keepdims=True) + eps)
+    xhat /= std
+    return xhat, std
+
+
+def _standardize_backward(g: Array, xhat: Array, std: Array, axes: tuple[int, ...]) -> Array:
+    """Return ``(g - mean(g) - xhat mean(g xhat)) / std``: the gradient of x, from that of xhat."""
+    dx = xhat * -(g * xhat).mean(axis=axes, keepdims=True)
+    dx += g
+    dx -= g.mean(axis=axes, keepdims=True)
+    dx /= std
+    return dx
+
+
+def _batch(x: Array) -> tuple[int, ...]:
+    """Return the axes of `x` but that of the channels."""
+    return (0, *range(2, x.ndim))
+
+
+def _wide(channels: Array, x: Array) -> Array:
+    """Return one number for each channel in a shape that broadcasts with `x`."""
+    return channels.reshape(-1, *(1 for _ in x.shape[2:]))
+
+
+def _dot(x: Array, y: Array) -> Array:
+    """Return the sum of ``x y`` for each channel."""
+    axes = "nchwd"[: x.ndim]
+    dots: Array = np.einsum(f"{axes},{axes}->c", x, y)
+    return dots

@@ -1,0 +1,99 @@
+"""Layers that only move numbers: Flatten, Reshape and Pad."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ._images import Pair, batch_last, empty_images, pair
+from .base import Array, Layer
+
+
+class Flatten(Layer):
+    """``out`` has each sample of ``x`` in one row;  ``dx`` is ``dout`` in the shape of ``x``.
+
+    The input has shape (N, ...), the output (N, D), where D is the product of the other lengths.
+    """
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if shape else "(N, ...)"
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        self.x_shape = x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, dout: Any) -> Array:
+        n, *lengths = self.x_shape
+        return self.as_dout(dout, (n, math.prod(lengths))).reshape(self.x_shape)
+
+
+class Reshape(Layer):
+    """``out`` has each sample of ``x`` in a new shape;  ``dx`` is ``dout`` in the old one.
+
+    Parameters
+    ----------
+    *shape : int
+        Shape of one sample, such as ``Reshape(1, 28, 28)``.
+
+    Notes
+    -----
+    The input has shape (N, ...), the output (N, *shape), with as many numbers to a sample.
+    """
+
+    def __init__(self, *shape: int) -> None:
+        if not all(isinstance(length, int) and length > 0 for length in shape):
+            raise ValueError(f"Reshape: shape is {shape}, expected positive integers")
+        self.shape = shape
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        size = math.prod(self.shape)
+        return "" if shape and math.prod(shape[1:]) == size else f"(N, ...) with {size} a sample"
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        self.x_shape = x.shape
+        return x.reshape(len(x), *self.shape)
+
+    def backward(self, dout: Any) -> Array:
+        return self.as_dout(dout, (self.x_shape[0], *self.shape)).reshape(self.x_shape)
+
+    def __repr__(self) -> str:
+        return f"Reshape({', '.join(map(str, self.shape))})"
+
+
+class Pad(Layer):
+    """``out`` is ``x`` with zeros around;  ``dx`` is ``dout`` without them.
+
+    Parameters
+    ----------
+    pad : int or pair of int
+        Zeros around the image (above and below, left and right).
+
+    Notes
+    -----
+    The input has shape (N, C, H, W), the output (N, C, H + 2 pad, W + 2 pad).
+    """
+
+    def __init__(self, pad: int | Pair) -> None:
+        self.pad = pair("Pad", "pad", pad, 0)
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if len(shape) == 4 else "(N, C, H, W)"
+
+    def forward(self, x: Any) -> Array:
+        x = batch_last(self.as_input(x))
+        n, channels, high, wide = x.shape
+        top, left = self.pad
+        self.inside = (..., slice(top, top + high), slice(left, left + wide))
+        out = empty_images(n, channels, (high + 2 * top, wide + 2 * left), x.dtype)
+        out.fill(0)
+        out[self.inside] = x
+        self.out_shape = out.shape
+        return out
+
+    def backward(self, dout: Any) -> Array:
+        return self.as_dout(dout, self.out_shape)[self.inside]
+
+    def __repr__(self) -> str:
+        return f"Pad({self.pad[0]}x{self.pad[1]})"
