@@ -1,0 +1,35 @@
+import runpy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@dataclass
+class Run:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_script(monkeypatch, capsys):
+    """Run ``python scripts/NAME ARGUMENTS`` within this process."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        code = 0
+        try:
+            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        if isinstance(code, str):  # what Python itself does with it
+            print(code, file=sys.stderr)
+            code = 1
+        return Run(code, *capsys.readouterr())
+
+    return run

@@ -1,0 +1,219 @@
+"""The scripts as their users meet them: output, files, exit codes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule.datasets import load_mnist_sample, write_idx
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+PROGRAMS = sorted(
+    path.name for path in SCRIPTS.glob("*.py") if '__name__ == "__main__"' in path.read_text()
+)
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def few_digits(tmp_path):
+    """A folder of IDX files: 300 digits to train on, 100 to test on."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    (x, t), (x_test, t_test) = load_mnist_sample(normalize=False, flatten=False)
+    write_idx(folder / "train-images-idx3-ubyte", x[:300, 0])
+    write_idx(folder / "train-labels-idx1-ubyte", t[:300].astype(np.uint8))
+    write_idx(folder / "t10k-images-idx3-ubyte", x_test[:100, 0])
+    write_idx(folder / "t10k-labels-idx1-ubyte", t_test[:100].astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def train(run_script, few_digits, tmp_path):
+    """Run train_mnist.py for two epochs on a few digits."""
+
+    def run(*arguments, out="out"):
+        fixed = "--data", few_digits, "--epochs", 2, "--out", tmp_path / out
+        return run_script("train_mnist.py", *fixed, *arguments)
+
+    return run
+
+
+def accuracy(run):
+    return re.search(r"test accuracy: .*", run.out).group()
+
+
+@pytest.mark.parametrize("script", PROGRAMS)
+def test_help(run_script, script):
+    run = run_script(script, "--help")
+    assert run.code == 0
+    assert run.out.startswith(f"usage: {script}")
+
+
+@pytest.mark.parametrize("script", PROGRAMS)
+def test_an_unknown_option_is_a_usage_error(run_script, script):
+    run = run_script(script, "--no-such-option")
+    assert run.code == 2
+    assert "--no-such-option" in run.err or "required" in run.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: 0 is not at least 1"),
+        (["--batch-size", "ten"], "--batch-size: invalid positive_int value: 'ten'"),
+        (["--lr", "-0.1"], "--lr: -0.1 is not a finite number above 0"),
+        (["--lr", "nan"], "--lr: nan is not a finite number above 0"),
+        (["--seed", "-1"], "--seed: -1 is not in 0 ... 4294967295"),
+        (["--model", "three-layer"], "--model: invalid choice: 'three-layer'"),
+    ],
+)
+def test_usage_errors_of_train_mnist(run_script, arguments, message):
+    run = run_script("train_mnist.py", *arguments)
+    assert run.code == 2
+    assert message in run.err
+
+
+def test_xor_is_learned(run_script):
+    run = run_script("train_xor.py", "--seed", 3)
+    assert run.code == 0
+    before, after = (
+        np.array([line.split() for line in table.splitlines()[2:]], float)
+        for table in run.out.split("\n\n")
+    )
+    for table in (before, after):
+        np.testing.assert_array_equal(table[:, :3], [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    assert np.abs(before[:, 3] - before[:, 2]).max() > 0.3
+    assert np.abs(after[:, 3] - after[:, 2]).max() < 0.1
+
+
+def test_the_parabola_is_drawn(run_script, tmp_path):
+    run = run_script("fit_parabola.py", "--plot", tmp_path / "loss.png")
+    assert run.code == 0
+    assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
+
+
+def test_the_default_reads_93_percent_of_the_sample_from_any_folder(tmp_path):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # tests run beside each other
+    arguments = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    trained = subprocess.run([sys.executable, SCRIPTS / "train_mnist.py"], check=True, **arguments)
+    percent = float(re.search(r"test accuracy: ([\d.]+)%", trained.stdout).group(1))
+    assert percent >= 93
+    assert trained.stderr.count("validation_accuracy") == 16
+    tested = subprocess.run(
+        [sys.executable, SCRIPTS / "predict_mnist.py", "out/weights.npz"], check=True, **arguments
+    )
+    assert tested.stdout.splitlines()[0] in trained.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model", "one-layer", "--lr", "0.01"],
+        ["--activation", "sigmoid", "--hidden", "30"],
+        ["--activation", "relu", "--optimizer", "sgd", "--batch-size", "10"],
+    ],
+)
+def test_predict_rebuilds_the_net_without_options(run_script, train, tmp_path, options):
+    trained = train(*options)
+    tested = run_script("predict_mnist.py", tmp_path / "out" / "weights.npz")
+    assert trained.code == tested.code == 0
+    assert accuracy(tested) == accuracy(trained)
+
+    table = [re.findall(r"[\d]+|\.(?= )", line) for line in tested.out.splitlines()[3:]]
+    counts = np.array([[0 if cell == "." else int(cell) for cell in row[1:11]] for row in table])
+    right = int(re.search(r"\((\d+) of 100 digits\)", tested.out).group(1))
+    np.testing.assert_array_equal(counts.sum(axis=1), 10)  # ten of each digit
+    assert np.trace(counts) == right
+
+
+def test_the_same_seed_gives_the_same_weights(train, tmp_path):
+    for seed, out in ((1, "a"), (1, "b"), (2, "c")):
+        train("--seed", seed, out=out)
+    a, b, c = (np.load(tmp_path / out / "weights.npz")["0.W"] for out in "abc")
+    assert (a == b).all()
+    assert (a != c).any()
+
+
+def test_curves_and_digits_are_drawn(train, tmp_path):
+    run = train("--plot")
+    assert run.code == 0
+    for name in ("curves.png", "digits.png"):
+        assert (tmp_path / "out" / name).read_bytes().startswith(PNG)
+        assert f"drew {tmp_path / 'out' / name}" in run.out
+
+
+def test_drawing_without_matplotlib_fails_before_the_training(train, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "pictures", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    run = train("--plot")
+    assert run.code == 1
+    assert run.err == "pictures need matplotlib: pip install 'chainrule[plot]'\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_digits(run_script, tmp_path):
+    run = run_script("train_mnist.py", "--data", tmp_path, "--out", tmp_path / "out")
+    assert run.code == 1
+    assert run.err.startswith(f"no digits: {tmp_path} has no train-images-idx3-ubyte")
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_a_training_that_diverges(train, tmp_path):
+    run = train("--optimizer", "sgd", "--lr", "1e30")
+    assert run.code == 1
+    assert "training failed, perhaps --lr is too high: the loss is" in run.err
+    assert not (tmp_path / "out" / "weights.npz").exists()
+
+
+def test_a_folder_that_cannot_be(run_script, tmp_path):
+    (tmp_path / "file").touch()
+    run = run_script("train_mnist.py", "--out", tmp_path / "file" / "out")
+    assert run.code == 1
+    assert run.err.startswith("--out: ")
+
+
+def test_a_picture_that_cannot_be(run_script, tmp_path):
+    run = run_script("fit_parabola.py", "--plot", tmp_path / "no folder" / "loss.png")
+    assert run.code == 1
+    assert "cannot draw" in run.err
+
+
+def damage_weights(weights, settings):
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def lose_settings(weights, settings):
+    settings.unlink()
+
+
+def break_settings(weights, settings):
+    settings.write_text("{")
+
+
+def list_settings(weights, settings):
+    settings.write_text('["two-layer"]')
+
+
+def rename_activation(weights, settings):
+    settings.write_text(settings.read_text().replace("relu", "step"))
+
+
+def widen_net(weights, settings):
+    settings.write_text(settings.read_text().replace("100", "101"))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [damage_weights, lose_settings, break_settings, list_settings, rename_activation, widen_net],
+)
+def test_weights_that_fit_no_net(run_script, train, tmp_path, spoil):
+    train()
+    weights = tmp_path / "out" / "weights.npz"
+    spoil(weights, weights.with_suffix(".json"))
+    run = run_script("predict_mnist.py", weights)
+    assert run.code == 1
+    assert run.err.startswith(f"cannot rebuild the net from {weights}")
