@@ -8,7 +8,7 @@ from .minimize import minimize
 from .network import Network
 from .optimizer_base import Optimizer
 from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
-from .recipes import one_layer_net, two_layer_net
+from .recipes import deep_conv_net, one_layer_net, simple_conv_net, two_layer_net
 from .regularization import L1, L2
 from .sequential import Branch, Parallel, Sequential
 from .trainer import Trainer
@@ -31,8 +31,10 @@ __all__ = [
     "accuracy",
     "clip_gradients",
     "clip_values",
+    "deep_conv_net",
     "minimize",
     "one_layer_net",
     "schedules",
+    "simple_conv_net",
     "two_layer_net",
 ]

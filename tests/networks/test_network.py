@@ -3,8 +3,18 @@ import os
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, Identity, Layer, ReLU, Sigmoid
-from chainrule.networks import Branch, Parallel, Sequential, one_layer_net, two_layer_net
+from chainrule.layers import Affine, CrossEntropyLoss, Identity, Layer, ReLU, Sigmoid
+from chainrule.networks import (
+    Adam,
+    Branch,
+    Parallel,
+    Sequential,
+    Trainer,
+    deep_conv_net,
+    one_layer_net,
+    simple_conv_net,
+    two_layer_net,
+)
 
 
 class Counter(Layer):
@@ -181,3 +191,15 @@ def test_recipes():
     assert [param.shape for param in two.params] == [(784, 50), (50,), (50, 10), (10,)]
     assert isinstance(two[1], ReLU)
     assert {param.dtype for param in one.params + two.params} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(("make", "size"), [(simple_conv_net, 433_890), (deep_conv_net, 117_162)])
+def test_the_recipes_for_images_learn(make, size):
+    rng = np.random.default_rng(0)
+    net, loss = make(rng), CrossEntropyLoss()
+    assert sum(param.size for param in net.params) == size
+    x, t = rng.random((8, 1, 28, 28), np.float32), np.arange(8)
+    trainer = Trainer(net, loss, Adam(), rng=rng)
+    losses = [trainer.train_step(x, t) for _ in range(8)]
+    assert net.forward(x).dtype == np.float32
+    assert losses[-1] < 0.5 * losses[0]
