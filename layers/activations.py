@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextvars import Context
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,13 @@ class Sigmoid(Layer):
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
-        with np.errstate(over="ignore"):  # exp(-x) = inf leads to the right limit, 0
-            self.y = 1 / (1 + np.exp(-x))
+        one = _one(x.dtype)
+        self.y = one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
         return self.y
 
     def backward(self, dout: Any) -> Array:
         y = self.y
-        return self.as_dout(dout, y.shape) * (y * (1 - y))
+        return self.as_dout(dout, y.shape) * (y * (_one(y.dtype) - y))
 
 
 class Tanh(Layer):
@@ -130,3 +132,18 @@ class Softmax(Layer):
 def softplus(x: Array) -> Array:
     """``log(1 + exp(x))``, without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+_QUIET = Context()
+_QUIET.run(np.seterr, over="ignore")
+
+
+def _exp(x: Array) -> Array:
+    """``exp(x)``, infinite without a warning; `np.errstate` would take longer than a small exp."""
+    return _QUIET.copy().run(np.exp, x)
+
+
+@cache
+def _one(dtype: np.dtype[Any]) -> Array:
+    """Return 1 as an array: with a small array NumPy works twice as fast on it as on a number."""
+    return np.ones((), dtype)
