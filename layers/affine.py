@@ -52,7 +52,9 @@ class MatMul(Layer):
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        return _product(x, self.W)
+        out = _product(x, self.W)
+        self.out_shape = out.shape
+        return out
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
@@ -60,7 +62,7 @@ class MatMul(Layer):
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, without that of the input."""
-        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        dout = self.as_dout(dout, self.out_shape)
         self.dW = _rows(self.x).T.dot(_rows(dout))
 
     def __repr__(self) -> str:
@@ -122,5 +124,6 @@ def _rows(x: Array) -> Array:
 
 def _product(x: Array, W: Array) -> Array:
     """``x @ W`` as one product of two matrices; ``dot`` takes small ones a third of the time."""
-    out: Array = _rows(x).dot(W)
-    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], W.shape[1])
+    if x.ndim == 2:
+        return x.dot(W)
+    return _rows(x).dot(W).reshape(*x.shape[:-1], W.shape[1])

@@ -51,25 +51,31 @@ class Network(Layer):
                     "a layer remembers one forward, so it may stand at one place only"
                 )
             places[id(layer)] = place
-        self._trained = [layer for _, layer in _places(self) if _may_have_params(layer)]
+        self._trained = [(layer, name) for _, layer in _places(self) for name in _trained(layer)]
 
     @property
     def params(self) -> list[Array]:
         """The trained arrays of all layers; one that several layers share is listed once."""
-        params = [param for layer in self._trained for param in layer.params]
-        if _distinct(params):
-            return params
-        return list({id(param): param for param in params}.values())
+        found: dict[int, Array] = {}
+        for layer, name in self._trained:
+            if name:
+                param = getattr(layer, name)
+                found[id(param)] = param
+            else:
+                found |= {id(param): param for param in layer.params}
+        return list(found.values())
 
     @property
     def grads(self) -> list[Array]:
         """Their gradients from the latest `backward`; that of a shared array is the sum."""
-        params = [param for layer in self._trained for param in layer.params]
-        grads = [grad for layer in self._trained for grad in layer.grads]
-        if _distinct(params):
-            return grads
+        pairs: list[tuple[Array, Array]] = []
+        for layer, name in self._trained:
+            if name:
+                pairs.append((getattr(layer, name), getattr(layer, "d" + name)))
+            else:
+                pairs += zip(layer.params, layer.grads, strict=True)
         total: dict[int, Array] = {}
-        for param, grad in zip(params, grads, strict=True):
+        for param, grad in pairs:
             key = id(param)
             total[key] = total[key] + grad if key in total else grad
         return list(total.values())
@@ -163,10 +169,6 @@ def _nearer(kind: type) -> str:
     raise TypeError(f"{kind.__name__} has no backward()")
 
 
-def _distinct(params: list[Array]) -> bool:
-    return len(set(map(id, params))) == len(params)
-
-
 def _places(network: Network) -> Iterator[tuple[str, Any]]:
     """Yield all layers below `network` with their places, such as ``1.0``."""
     for i, layer in enumerate(network.layers):
@@ -175,12 +177,14 @@ def _places(network: Network) -> Iterator[tuple[str, Any]]:
             yield from ((f"{i}.{place}", below) for place, below in _places(layer))
 
 
-def _may_have_params(layer: Any) -> bool:
+def _trained(layer: Any) -> tuple[str, ...]:
+    """Return the names of a layer's parameters, or one empty name if it lists them itself."""
     if isinstance(layer, Network):
-        return False  # its layers are listed themselves
-    if not isinstance(layer, Layer):
-        return hasattr(layer, "params")
-    return bool(layer.param_names) or type(layer).params is not Layer.params
+        return ()  # its layers are listed themselves
+    kind = type(layer)
+    if isinstance(layer, Layer) and kind.params is Layer.params and kind.grads is Layer.grads:
+        return layer.param_names
+    return ("",) if hasattr(layer, "params") else ()
 
 
 def _count(layer: Any) -> int:

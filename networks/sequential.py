@@ -46,17 +46,15 @@ class Sequential(Network):
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of all parameters, as `backward`, but leave out the input's."""
-        if self.layers:
-            first, *rest = self.layers
-            layer: Any = first
-            try:
-                for layer in reversed(rest):
-                    dout = layer.backward(dout)
-                layer = first
-                params_only(first)(dout)
-            except Exception as error:
-                self._note(error, layer)
-                raise
+        layer: Any = None
+        try:
+            for layer in self.layers[:0:-1]:
+                dout = layer.backward(dout)
+            for layer in self.layers[:1]:
+                params_only(layer)(dout)
+        except Exception as error:
+            self._note(error, layer)
+            raise
 
 
 class Parallel(Network):
