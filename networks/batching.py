@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,6 +50,13 @@ class Batches:
             if found := nonfinite(array):
                 raise ValueError(f"{name}{found}, expected finite numbers")
         self.size = min(batch_size or self.samples, self.samples)
+
+    @classmethod
+    def of(cls, data: Any) -> Self:
+        """Return batches for evaluation of a pair of arrays or an iterable of batches."""
+        if isinstance(data, tuple) and len(data) == 2:
+            return cls(data[0], data[1], batch_size=1000)
+        return cls(data)
 
     @property
     def count(self) -> int | None:

@@ -53,3 +53,9 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def epoch_line(row: dict[str, float], epoch: int, epochs: int) -> str:
+    """Return what a `History` has of an epoch as a line."""
+    numbers = [f"{name} {row[name]:.4g}" for name in row if name not in ("epoch", "step")]
+    return f"epoch {epoch} of {epochs}: {', '.join(numbers)}"

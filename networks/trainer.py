@@ -20,7 +20,7 @@ from .history import History
 from .interruption import Interruption
 from .metrics import Metric, averages, evaluate
 from .network import params_only
-from .progress import Progress
+from .progress import Progress, epoch_line
 from .regularization import L1, L2
 from .run import Run
 from .schedules import Schedule
@@ -179,7 +179,7 @@ class Trainer:
         if checkpoint_every is not None and checkpoint is None:
             raise ValueError("Trainer.fit: checkpoint_every needs a checkpoint to save to")
         data = Batches(x, t, batch_size)
-        held_out = None if validation is None else _held_out(validation)
+        held_out = None if validation is None else Batches.of(validation)
         run = Run(data.samples, batch_size, shuffle).go_on_with(self.unfinished)
         self.unfinished = run
         total = None if data.count is None else epochs * data.count
@@ -201,10 +201,12 @@ class Trainer:
                     if patience is not None:
                         run.compare(row["validation_loss"], self.net)
                     if run.epoch % max(1, epochs // 100) == 0 or run.epoch == epochs:
-                        shown.line(_line(row, run.epoch, epochs))
+                        shown.line(epoch_line(row, run.epoch, epochs))
                     if checkpoint is not None:
                         self.save(checkpoint)
                     interruption.check()
+                if run.waited:
+                    shown.line(f"the weights are those of epoch {run.epoch - run.waited}")
             except KeyboardInterrupt:
                 if interruption.urgent:  # perhaps in the middle of a step
                     self.unfinished = None
@@ -302,18 +304,7 @@ class Trainer:
         return row
 
 
-def _held_out(validation: Any) -> Batches:
-    if isinstance(validation, tuple) and len(validation) == 2:
-        return Batches(*validation, batch_size=1000)
-    return Batches(validation)
-
-
 def _at_least_1(**numbers: int | None) -> None:
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise ValueError(f"Trainer: {name} is {number}, expected at least 1")
-
-
-def _line(row: dict[str, float], epoch: int, epochs: int) -> str:
-    numbers = [f"{name} {row[name]:.4g}" for name in row if name not in ("epoch", "step")]
-    return f"epoch {epoch} of {epochs}: {', '.join(numbers)}"

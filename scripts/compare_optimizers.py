@@ -63,7 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.out.parent.mkdir(parents=True, exist_ok=True)
 
-    figure = pictures.Figure(figsize=(12, 6.5), layout="constrained")
+    from matplotlib.figure import Figure  # here, since pictures has said so if it is missing
+
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
     grid = figure.add_gridspec(4, 4)
     curves = figure.add_subplot(grid[:, :2])
     x, y = np.meshgrid(np.linspace(-8, 4, 100), np.linspace(-3, 3, 100))
