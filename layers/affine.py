@@ -62,8 +62,10 @@ class MatMul(Layer):
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, without that of the input."""
-        dout = self.as_dout(dout, self.out_shape)
-        self.dW = _rows(self.x).T.dot(_rows(dout))
+        x, dout = self.x, self.as_dout(dout, self.out_shape)
+        if x.ndim != 2:
+            x, dout = _rows(x), _rows(dout)
+        self.dW = x.T.dot(dout)
 
     def __repr__(self) -> str:
         inputs, outputs = self.W.shape
