@@ -15,23 +15,30 @@ Line = Callable[[float], Array]  # the outputs, each times its dout, at a place 
 # Powers of ten of the step, relative to the scale of x.
 _STEPS = (-12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
 _SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
+_JUMP = 1e6  # a jump is so many times what rounding explains
 _EPS = float(np.finfo(np.float64).eps)
 
 
 class Slope(NamedTuple):
-    """A slope from one step size, its likely error, and the slopes on both sides.
+    """A slope from one step size, by Richardson's extrapolation from the step and its half.
 
-    `noise` is the part of `error` that rounding explains. `low` and `high` are the sums of the
-    lesser and of the greater of each output's two one-sided slopes; all subgradients lie between.
+    `rough` is how far the two are apart, `error` that of the slope, `noise` what rounding of the
+    outputs may do. `low` and `high` are the sums of the lesser and of the greater of each output's
+    two one-sided slopes; all subgradients lie between.
     """
 
     value: float
+    rough: float
     error: float
     noise: float
     low: float
     high: float
     step: float
     is_kink: bool = False
+
+    @property
+    def gap(self) -> float:
+        return self.high - self.low
 
 
 class Verdict(NamedTuple):
@@ -55,14 +62,14 @@ def slope(line: Line, x: float, step: float) -> Slope:
         near = float((c - b).sum()) / (places[2] - places[1])
         left, right = (here - b) / (x - places[1]), (c - here) / (places[2] - x)
         value = (4 * near - far) / 3
-        rough = abs(near - far)
-        # The next order is smaller by about the ratio of this one; at worst it is no better.
-        order = rough * min(1.0, 10 * rough / abs(value)) if value else rough
         changed = np.abs(d[d != a]).sum() + np.abs(here).max(initial=0.0)
         noise = float(4 * _EPS * changed / step)
         low, high = float(np.minimum(left, right).sum()), float(np.maximum(left, right).sum())
-    found = Slope(value, order + noise, noise, low, high, step)
-    return found if np.isfinite(found).all() else Slope(0.0, np.inf, np.inf, 0.0, 0.0, step)
+    rough = abs(near - far)
+    # The next order is smaller by about the ratio of this one; at worst it is no better.
+    order = rough * min(1.0, 10 * rough / abs(value)) if value else rough
+    found = Slope(value, rough, order + noise, noise, low, high, step)
+    return found if np.isfinite(found).all() else _nothing(step)
 
 
 def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verdict:
@@ -75,49 +82,77 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     """
     tried = sorted(_slopes(line, x, scale), key=lambda s: s.step)
     if not tried:
-        return Verdict("jump", Slope(0.0, np.inf, np.inf, 0.0, 0.0, scale))
+        return Verdict("jump", _nothing(scale))
+    tried = [s for s in tried if not _is_lost(s, tried, scale)] or tried
+    # So small a step tells of rounding alone; the middle of three is neither luck nor slope.
+    inner = float(np.median([s.rough * s.step for s in tried[:3]]))
+    tried = [s._replace(error=s.rough + max(s.noise, inner / s.step)) for s in tried]
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
     if near and _grows(*near[-1]):
         return Verdict("jump", near[-1][0])
-    if sharp:
+    if not sharp:
+        best = min((s for s in tried if s.step <= scale), key=lambda s: s.error, default=tried[0])
+        if best.error > max(0.01 * max(abs(best.value), abs(claim)), _JUMP * best.noise):
+            return Verdict("jump", best)
+    elif sharp[0].step < 0.01 * scale and (kink := _kink(tried, sharp, claim, rtol)):
+        return kink
+    else:
         first = sharp[0]
-        coarser = tried[min(tried.index(first) + 1, len(tried) - 1)]
-        gap, wider = first.high - first.low, coarser.high - coarser.low
-        if gap > max(100 * first.noise, 1e-5 * abs(first.value), 0.3 * wider):
-            slack = rtol * max(abs(first.low), abs(first.high)) + 10 * first.noise
-            inside = first.low - slack <= claim <= first.high + slack
-            kind = "jump" if _grows(first, coarser) else "kink" if inside else "wrong"
-            return Verdict(kind, first._replace(is_kink=True))
         agreeing = (s for s in sharp if abs(s.value - first.value) <= 10 * (s.error + first.error))
         best = min(agreeing, key=lambda s: s.error)
-    else:
-        # Far steps see little of a function that is bounded: an error counts against what it tells.
-        least = 1e-10 * float(np.abs(line(x)).sum()) / scale or 1e-300
-        best = min(tried, key=lambda s: s.error / max(abs(s.value), abs(claim), least))
-    if not agrees(best, claim, rtol):
-        return Verdict("wrong", best)
-    vague = best.error > max(0.01 * max(abs(best.value), abs(claim)), 1e5 * best.noise)
-    return Verdict("jump" if vague else "right", best)
+    return Verdict("right" if agrees(best, claim, rtol) else "wrong", best)
 
 
 def _sharp(tried: list[Slope], scale: float, claim: float) -> list[Slope]:
-    """Return those whose error is small beside the slopes that can be told, kinks included."""
-    sizes = [max(abs(s.value), (s.high - s.low) * (s.step < 0.01 * scale)) for s in tried]
-    told = [size for s, size in zip(tried, sizes, strict=True) if s.error <= _SHARP * size]
-    return [s for s in tried if s.error <= _SHARP * max([abs(claim), *told])]
+    """Return those whose error is small beside the slopes that are seen, kinks included."""
+    seen = [abs(claim)]
+    for s in tried:
+        size = max(abs(s.value), s.gap * (s.step < 0.01 * scale))
+        if s.error <= _SHARP * size:
+            seen.append(size)
+        elif s.step <= scale:
+            seen.append(abs(s.value) + 11 * s.rough - 10 * s.error)
+    # Far steps see nothing of a function that is bounded: there only what they tell counts.
+    return [
+        s for s in tried if s.error <= _SHARP * (max(seen) if s.step <= scale else abs(s.value))
+    ]
+
+
+def _is_lost(found: Slope, tried: list[Slope], scale: float) -> bool:
+    """Whether the step changed nothing because it was lost in rounding inside the function."""
+    if found.value or found.rough:
+        return False
+    larger = [s for s in tried if found.step < s.step < 0.01 * scale]
+    return any(max(s.gap, s.rough) < 0.3 * abs(s.value) < _JUMP * found.noise for s in larger)
+
+
+def _kink(tried: list[Slope], sharp: list[Slope], claim: float, rtol: float) -> Verdict | None:
+    """Judge by the second step that is sharp, if the sides differ there; the first is noisier."""
+    i = tried.index(sharp[0])
+    i += tried[i + 1 : i + 2] == sharp[1:2]
+    fine, coarse = tried[i], tried[min(i + 1, len(tried) - 1)]
+    size = max(abs(claim), abs(fine.value))
+    if fine.gap <= max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap):
+        return None
+    slack = rtol * max(abs(fine.low), abs(fine.high)) + 10 * fine.error
+    inside = fine.low - slack <= claim <= fine.high + slack
+    return Verdict("kink" if inside else "wrong", fine._replace(is_kink=True))
 
 
 def _grows(fine: Slope, coarse: Slope) -> bool:
     """Whether the sides differ more the smaller the step, as at a jump, beyond rounding."""
-    gap = fine.high - fine.low
-    return gap > max(5 * (coarse.high - coarse.low), 100 * fine.noise)
+    return fine.gap > max(5 * coarse.gap, _JUMP * fine.noise)
 
 
 def agrees(found: Slope, claim: float, rtol: float) -> bool:
     """Whether `claim` is the slope found, within ten times its error."""
     return abs(claim - found.value) <= rtol * max(abs(claim), abs(found.value)) + 10 * found.error
+
+
+def _nothing(step: float) -> Slope:
+    return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
 
 
 def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:

@@ -113,7 +113,7 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
         said, x = float(variable.gradient[place]) + 0.0, float(variable.base[place])
         line, scale = variable.line(place, variable.dout), variable.scale(place)
         found = slope(line, x, 1e-3 * scale)
-        settled = 10 * found.error <= rtol * greatest and found.high - found.low <= 0.02 * greatest
+        settled = 10 * found.error <= rtol * greatest and found.gap <= 0.02 * greatest
         if not (settled and agrees(found, said, rtol)):
             doubts.append((abs(said - found.value), place, line, x, scale, said))
     at_kinks = np.zeros(variable.base.shape)
@@ -191,11 +191,15 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
 
 
 def _is_rounded(value: Any) -> bool:
-    """Whether all numbers are float32 ones, and not such plain ones as integers or 0.5."""
+    """Whether all are float32 numbers, and neither integers nor numbers of a few bits only."""
     array = np.asarray(value, np.float64)
     with np.errstate(all="ignore"):
-        coarse, plain = array.astype(np.float32), array.astype(np.float16)
-    return bool((coarse == array).all() and ((plain != array) & (array % 1 != 0)).any())
+        is_float32 = array.astype(np.float32) == array
+        # What is left when larger numbers cancel is a multiple of their last bit.
+        unit = float(np.spacing(np.float32(np.abs(array).max(initial=0.0)))) or 1.0
+        cancelled = array.size > 1 and (array / unit % 1 == 0).all()
+    is_plain = (np.frexp(array)[0] * 2**11 % 1 == 0) | (array % 1 == 0)
+    return bool(is_float32.all() and not is_plain.all() and not cancelled)
 
 
 def _flat(value: Any) -> Array:

@@ -13,20 +13,33 @@ from chainrule.layers import (
     GELU,
     AddLayer,
     Affine,
+    AveragePooling,
+    BatchNorm,
     BinaryCrossEntropyLoss,
+    Convolution,
+    ConvolutionTranspose,
     CrossEntropyLoss,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling,
+    GroupNorm,
     HuberLoss,
     Identity,
+    LayerNorm,
     LeakyReLU,
     MAELoss,
     MatMul,
+    MaxPooling,
     MSELoss,
     MulLayer,
+    Pad,
     ReLU,
     Repeat,
+    Reshape,
     Sigmoid,
     Softmax,
     Softplus,
+    SpatialDropout,
     Sum,
     Tanh,
     xavier_uniform,
@@ -62,6 +75,13 @@ def tied(rng):
 def shop():
     fruit = Sequential(Parallel(MulLayer(), MulLayer()), AddLayer())
     return Sequential(Parallel(fruit, Identity()), MulLayer())
+
+
+def digits(rng):
+    return Sequential(
+        *(Convolution.random(1, 3, 3, rng), ReLU(), MaxPooling(2), BatchNorm.identity(3)),
+        *(Flatten(), Affine.random(12, 4, rng), Dropout(0.5, rng)),
+    )
 
 
 class Plain:
@@ -163,6 +183,47 @@ LOSSES = [
     )
 ] + [(lambda: HuberLoss(delta=0.1), x(4, 3), x(4, 3)[::-1])]
 
+IMAGES = [
+    (lambda rng: Convolution.random(2, 3, 3, rng), x(4, 2, 6, 5)),
+    (lambda rng: Convolution.random(1, 2, 3, rng, pad="same", dilation=2), x(2, 1, 6, 5)),
+    (lambda rng: Convolution.random(1, 1, 1, rng), x(2, 1, 1, 1)),
+    (
+        lambda rng: Convolution.random(2, 4, (3, 2), rng, stride=(2, 1), pad=(1, 0), groups=2),
+        x(3, 2, 6, 5, dtype=np.float32),
+    ),
+    (lambda rng: ConvolutionTranspose.random(2, 3, 3, rng, stride=2, pad=1), x(3, 2, 4, 3)),
+    (
+        lambda rng: ConvolutionTranspose.random(2, 4, 2, rng, dilation=2, groups=2),
+        x(3, 2, 4, 3, dtype=np.float32),
+    ),
+    (lambda: MaxPooling(2), x(3, 2, 6, 4)),
+    (lambda: MaxPooling(3, stride=2, pad=1), x(3, 2, 6, 5, dtype=np.float32)),
+    (lambda: MaxPooling(2), np.round(x(3, 2, 6, 4))),
+    (lambda: MaxPooling(3, stride=1), np.round(x(2, 1, 5, 5))),
+    (lambda: MaxPooling(2), np.zeros((2, 1, 4, 4))),
+    (lambda: AveragePooling(2), x(3, 2, 6, 4)),
+    (lambda: AveragePooling((3, 2), stride=(1, 2), pad=(1, 0)), x(3, 2, 6, 5, dtype=np.float32)),
+    (GlobalAveragePooling, x(3, 2, 4, 3)),
+    (Flatten, x(3, 2, 4, 3)),
+    (Flatten, x(3)),
+    (lambda: Reshape(2, 4, 3), x(3, 24)),
+    (lambda: Pad((1, 2)), x(3, 2, 4, 3)),
+]
+
+NORMALIZATION = [
+    (lambda: BatchNorm.identity(3), x(5, 3)),
+    (lambda: BatchNorm([1.0, 2, 3], [4.0, 5, 6]), x(4, 3, 2, 2, dtype=np.float32)),
+    (lambda: BatchNorm.identity(3), 10 + x(8, 3)),
+    (lambda: LayerNorm.identity(3), x(5, 3)),
+    (lambda: LayerNorm.identity(3, 2, 2), x(4, 3, 2, 2, dtype=np.float32)),
+    (lambda: LayerNorm([1.0, 2, 3], [4.0, 5, 6]), x(2, 4, 3, scale=1e-8)),
+    (lambda: GroupNorm.identity(4, 2), x(5, 4)),
+    (lambda: GroupNorm([1.0, 2, 3, 4], [4.0, 5, 6, 7], 2), x(4, 4, 2, 2, scale=1e8)),
+    (lambda rng: Dropout(0.4, rng), x(5, 3)),
+    (lambda rng: Dropout(0.4, rng), x(3, 2, 4, 3, dtype=np.float32)),
+    (lambda rng: SpatialDropout(0.4, rng), x(3, 4, 2, 3)),
+]
+
 NETWORKS = [
     (lambda rng: Sequential(Affine.random(3, 2, rng)), x(4, 3)),
     (lambda rng: Sequential(Affine.random(3, 5, rng), ReLU(), Affine.random(5, 2, rng)), x(4, 3)),
@@ -173,6 +234,7 @@ NETWORKS = [
     (lambda: Branch(3), x(4, 3)),
     (lambda: Branch(1), x(4, 3)),
     (lambda: Branch(2), x(4, 3), 2.0),
+    (digits, x(5, 1, 6, 6)),
     (shop, ((100.0, 2.0), (150.0, 3.0)), 1.1),
     (shop, ((100, 2), (150, 3)), 1.1),
     (residual, x(4, 3)),
@@ -200,6 +262,12 @@ def spell(value):
 
 TABLE = [
     pytest.param(factory, inputs, id=f"{make(factory)!r:.60} {spell(inputs)}")
-    for factory, *inputs in ARITHMETIC + WEIGHTS + ACTIVATIONS + LOSSES + NETWORKS
+    for factory, *inputs in ARITHMETIC
+    + WEIGHTS
+    + ACTIVATIONS
+    + LOSSES
+    + IMAGES
+    + NORMALIZATION
+    + NETWORKS
     for inputs in [tuple(inputs)]
 ]

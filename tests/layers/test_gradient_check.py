@@ -79,6 +79,20 @@ def test_functions_with_an_edge(f, df, scale):
     check_gradients(Counted(f, df), np.abs(X) * scale)
 
 
+@pytest.mark.parametrize("offset", [1e2, 1e3, 1e4, 1e6])
+def test_numbers_that_cancel_inside(offset):
+    class Centered(Layer):
+        def forward(self, x):
+            self.z = x - x.mean(axis=0)
+            return np.sin(self.z)
+
+        def backward(self, dout):
+            dz = dout * np.cos(self.z)
+            return dz - dz.mean(axis=0)
+
+    check_gradients(Centered(), offset + X)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_wrong_functions_at_every_scale(scale):
     for f, df in [(np.square, lambda x: 2.01 * x), (np.sin, lambda x: 1.01 * np.cos(x))]:
@@ -319,6 +333,27 @@ def test_the_generator_given_draws_what_is_checked():
         return str(caught.value)
 
     assert message(1) == message(1) != message(2)
+
+
+def test_a_gradient_that_is_zero_but_for_rounding():
+    class Centered(Layer):
+        """A bias that is taken away again."""
+
+        param_names = ("b",)
+
+        def __init__(self):
+            self.b = np.array([0.3, -0.7])
+
+        def forward(self, x):
+            z = x + self.b
+            return z - z.mean(axis=0)
+
+        def backward(self, dout):
+            dz = dout - dout.mean(axis=0)
+            self.db = dz.sum(axis=0)
+            return dz
+
+    layer_laws(Centered, X[:, :2])
 
 
 def test_it_stays_silent_about_overflow_on_the_way():
