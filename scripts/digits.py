@@ -1,8 +1,9 @@
-"""What the MNIST scripts share: the digits, the nets by name, and weights that know their net."""
+"""What the MNIST scripts share: the data, the nets by name, and weights that know their net."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.datasets import load_mnist, load_mnist_sample
+from chainrule.datasets import batches, load_fashion_mnist, load_mnist, load_mnist_sample
 from chainrule.layers import ReLU, Sigmoid
-from chainrule.networks import Sequential, one_layer_net, two_layer_net
+from chainrule.networks import (
+    Sequential,
+    deep_conv_net,
+    one_layer_net,
+    simple_conv_net,
+    two_layer_net,
+)
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
-MODELS = ("one-layer", "two-layer")
+LOADERS: dict[str, Callable[[], tuple[Pair, Pair]]] = {
+    "sample": load_mnist_sample,
+    "full": load_mnist,
+    "fashion": load_fashion_mnist,
+}
+MODELS = ("one-layer", "two-layer", "conv", "deep")
 ACTIVATIONS: dict[str, type[Sigmoid] | type[ReLU]] = {"sigmoid": Sigmoid, "relu": ReLU}
 
 
 def source(text: str) -> str:
-    """Return ``sample`` or ``full`` as it is, and a folder so that it holds from anywhere."""
-    return text if text in ("sample", "full") else str(Path(text).expanduser().resolve())
+    """Return the name of known data as it is, and a folder so that it holds from anywhere."""
+    return text if text in LOADERS else str(Path(text).expanduser().resolve())
 
 
 def load(data: str) -> tuple[Pair, Pair]:
-    """Load the ``sample``, the ``full`` MNIST, or the files of a folder."""
+    """Load the ``sample``, the ``full`` MNIST, ``fashion``, or the files of a folder."""
     try:
-        if data == "sample":
-            return load_mnist_sample()
-        return load_mnist(None if data == "full" else data)
+        return LOADERS[data]() if data in LOADERS else load_mnist(data)
     except (OSError, ValueError, ModuleNotFoundError) as error:
         raise SystemExit(f"no digits: {error}") from error
 
@@ -43,9 +53,22 @@ class Settings:
     activation: str
     hidden: int
     data: str
+    seed: int
 
-    def build(self, rng: np.random.Generator) -> Sequential:
-        """Return the net with fresh weights."""
+    def build(self) -> tuple[Sequential, np.random.Generator]:
+        """Return the net with fresh weights, and the Generator that drew them."""
+        rng = np.random.default_rng(self.seed)
+        return self._net(rng), rng
+
+    def inputs(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return rows of pixels in the shape that the net takes."""
+        return x.reshape(-1, 1, 28, 28) if self.model in ("conv", "deep") else x
+
+    def _net(self, rng: np.random.Generator) -> Sequential:
+        if self.model == "conv":
+            return simple_conv_net(rng)
+        if self.model == "deep":
+            return deep_conv_net(rng)
         if self.model == "one-layer":
             return one_layer_net(784, 10, rng)
         activation = ACTIVATIONS[self.activation]
@@ -63,9 +86,15 @@ def restore(path: Path) -> tuple[Sequential, Settings]:
     beside = path.with_suffix(".json")
     try:
         settings = Settings(**json.loads(beside.read_text()))
-        net = settings.build(np.random.default_rng(0))
+        net, _ = settings.build()
         net.load(path)
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"cannot rebuild the net from {path} and {beside}: {error}"
         raise SystemExit(message) from error
     return net, settings
+
+
+def predict(net: Sequential, x: NDArray[Any]) -> NDArray[Any]:
+    """Return the label that `net` gives each input."""
+    parts = [net.predict(part).argmax(axis=1) for part in batches(x, batch_size=1000)]
+    return np.concatenate(parts)

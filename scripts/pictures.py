@@ -30,12 +30,13 @@ def loss_curve(path: Path, losses: Sequence[float], title: str) -> None:
     save(figure, path)
 
 
-def digit_grid(path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDArray[Any]) -> None:
+def digit_grid(
+    path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDArray[Any], title: str
+) -> None:
     """Draw the first 60 images with their predictions; a wrong one is red and names the truth."""
     rows, columns = 6, 10
     figure = Figure(figsize=(10, 7.2), layout="constrained")
-    right = np.count_nonzero(predicted == t)
-    figure.suptitle(f"{right:,} of {len(t):,} test digits are right; here are the first 60")
+    figure.suptitle(f"{title}; here are the first 60" if len(t) > rows * columns else title)
     grid = figure.subplots(rows, columns).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -47,6 +48,24 @@ def digit_grid(path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDA
         axes.spines[:].set(color=WRONG if wrong else "lightgray", linewidth=2.5 if wrong else 0.8)
         label = f"{guess}, is {truth}" if wrong else f"{guess}"
         axes.set_title(label, color=WRONG if wrong else "black", fontsize=11, pad=3)
+    save(figure, path)
+
+
+def filters(path: Path, before: NDArray[Any], after: NDArray[Any]) -> None:
+    """Draw kernels of one channel, (F, 1, KH, KW), before training and after, on one scale each."""
+    columns = 10
+    rows = -(-len(after) // columns)
+    figure = Figure(figsize=(9, 1 + 1.9 * rows), layout="constrained")
+    parts: Any = figure.subfigures(2, 1)
+    titles = "before training", "after"
+    for part, kernels, title in zip(parts, (before, after), titles, strict=True):
+        part.suptitle(f"{title}: the {len(kernels)} kernels of the first layer")
+        limit = np.abs(kernels).max()
+        grid = part.subplots(rows, columns, squeeze=False).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, kernel in zip(grid, kernels[:, 0], strict=False):
+            axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
     save(figure, path)
 
 

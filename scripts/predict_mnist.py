@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("weights", metavar="WEIGHTS", type=Path, help="such as out/weights.npz")
     parser.add_argument(
         "--data",
-        metavar="sample|full|DIR",
+        metavar="sample|full|fashion|DIR",
         type=digits.source,
         help="whose test digits to read (those of the data that the net was trained on; beware: "
         "the full MNIST trains on the digits of the sample)",
@@ -41,10 +41,10 @@ def main(argv: list[str] | None = None) -> None:
 
     net, settings = digits.restore(args.weights)
     _, (x, t) = digits.load(args.data or settings.data)
-    predicted = net.predict(x).argmax(axis=1)
+    predicted = digits.predict(net, settings.inputs(x))
 
     right = np.count_nonzero(predicted == t)
-    print(f"test accuracy: {right / len(t):.2%} ({right:,} of {len(t):,} digits)\n")
+    print(f"test accuracy: {right / len(t):.2%} ({right:,} of {len(t):,} images)\n")
     print_matrix(confusion_matrix(predicted, t))
 
 

@@ -125,7 +125,7 @@ def test_predict_rebuilds_the_net_without_options(run_script, train, tmp_path, o
 
     table = [re.findall(r"[\d]+|\.(?= )", line) for line in tested.out.splitlines()[3:]]
     counts = np.array([[0 if cell == "." else int(cell) for cell in row[1:11]] for row in table])
-    right = int(re.search(r"\((\d+) of 100 digits\)", tested.out).group(1))
+    right = int(re.search(r"\((\d+) of 100 images\)", tested.out).group(1))
     np.testing.assert_array_equal(counts.sum(axis=1), 10)  # ten of each digit
     assert np.trace(counts) == right
 
@@ -217,3 +217,22 @@ def test_weights_that_fit_no_net(run_script, train, tmp_path, spoil):
     run = run_script("predict_mnist.py", weights)
     assert run.code == 1
     assert run.err.startswith(f"cannot rebuild the net from {weights}")
+
+
+@pytest.mark.parametrize("model", ["conv", "deep"])
+def test_a_convolution_net_from_training_to_its_filters(train, run_script, tmp_path, model):
+    trained = train("--model", model)
+    assert trained.code == 0
+    weights = tmp_path / "out" / "weights.npz"
+    assert accuracy(run_script("predict_mnist.py", weights)) == accuracy(trained)
+    drawn = run_script("draw_filters.py", weights)
+    assert drawn.code == 0
+    for name in ("filters.png", "mistakes.png"):
+        assert (tmp_path / "out" / name).read_bytes().startswith(PNG)
+
+
+def test_filters_of_a_net_without_any(train, run_script, tmp_path):
+    train()
+    drawn = run_script("draw_filters.py", tmp_path / "out" / "weights.npz")
+    assert drawn.code == 1
+    assert "the first layer is Affine(784 -> 100): give weights of --model conv" in drawn.err

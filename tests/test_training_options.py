@@ -71,7 +71,7 @@ def test_what_cannot_be_resumed(train):
     assert "--resume: " in run.err
     run = train("--epochs", 2, "--resume", "--batch-size", 100)
     assert run.code == 1
-    assert "--resume with other options than before: " in run.err
+    assert "batch_size is 100, but 200 in the fit to go on with" in run.err
     assert "batch_size is 100, but 200" in run.err
 
 
