@@ -29,10 +29,11 @@ class Batches:
     TypeError
         If the arrays do not hold real numbers, or x is alone and an array.
     ValueError
-        If their lengths differ or are 0, or a value is NaN or infinite.
+        If their lengths differ or are 0, a value is NaN or infinite, or `batch_size` is below 1.
     """
 
     def __init__(self, x: Any, t: Any = None, batch_size: int | None = None) -> None:
+        at_least_1(batch_size=batch_size)
         self.samples: int | None = None
         self.iterable: Iterable[Any] | None = None
         if t is None:
@@ -84,6 +85,13 @@ def as_rows(name: str, values: ArrayLike) -> Array:
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(f"{name} has shape {array.shape}, expected (N, ...) with at least one row")
     return array
+
+
+def at_least_1(**numbers: int | None) -> None:
+    """Raise ValueError if a number that is given is below 1."""
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name} is {number}, expected at least 1")
 
 
 def cast(x: Any, dtype: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..layers import Layer
 from ..layers.base import Array
-from .batching import Batch, Batches, as_rows, cast, dtype_of
+from .batching import Batch, Batches, as_rows, at_least_1, cast, dtype_of
 from .clipping import clip_gradients, clip_values
 from .diagnosis import culprit
 from .history import History
@@ -142,8 +142,7 @@ class Trainer:
             Inputs and targets; `numpy.memmap` too, of which only a batch is read at a time. Or x
             alone: an iterable of batches ``(x, t)``, gone through once an epoch.
         epochs : int
-            Times to go through the data. The fit that goes on with an unfinished one counts from
-            that one's beginning.
+            Times to go through the data; what an unfinished fit had done counts.
         batch_size : int, optional
             Samples a step; None takes all at once, in the order they have.
         shuffle : bool, default True
@@ -167,13 +166,12 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If the data do not fit together, are empty, or hold something else than finite
-            numbers; or if they are not those of the unfinished fit.
+            If the data do not fit together, are empty, are not finite numbers, or are not those
+            of the unfinished fit.
         FloatingPointError
             If the loss becomes NaN or infinite; see `train_step`.
         """
-        _at_least_1(epochs=epochs, batch_size=batch_size, patience=patience)
-        _at_least_1(checkpoint_every=checkpoint_every)
+        at_least_1(epochs=epochs, patience=patience, checkpoint_every=checkpoint_every)
         if patience is not None and validation is None:
             raise ValueError("Trainer.fit: patience needs validation data")
         if checkpoint_every is not None and checkpoint is None:
@@ -236,39 +234,36 @@ class Trainer:
         The arguments are those of `fit`. The loss is that of all rows at once, and each metric is
         the mean over the rows of what it gives for their batches.
         """
-        _at_least_1(batch_size=batch_size)
         return evaluate(self.net, self.loss, Batches(x, t, batch_size), metrics)
 
     def predict(self, x: ArrayLike, *, batch_size: int = 1000) -> Array:
         """Return the net's output for the rows of `x`, batch by batch in evaluation mode."""
-        _at_least_1(batch_size=batch_size)
+        at_least_1(batch_size=batch_size)
         x, dtype = as_rows("x", x), dtype_of(self.net)
         parts = (x[i : i + batch_size] for i in range(0, len(x), batch_size))
         return np.concatenate([self.net.predict(cast(part, dtype)) for part in parts])
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint: all that the training depends on, but not the data, in one ``.npz``.
+        """Write all that the training depends on but the data and the options to one ``.npz``.
 
         That is the net's state, the optimizer's, the history, the state of `rng` and of every
-        Generator in the net's layers and the loss, and how far an unfinished `fit` is. The file is
-        written beside `path` and then renamed: a kill leaves the old one or the new one.
+        Generator in net and loss, and where in a `fit` it is. A kill leaves the old file or the
+        new one.
         """
         save_training(path, self)
 
     @classmethod
     def resume(cls, path: Path, *args: Any, **kwargs: Any) -> Self:
-        """Return ``Trainer(*args, **kwargs)`` as the one was that wrote the checkpoint `path`.
+        """Return ``Trainer(*args, **kwargs)`` in the state that `save` wrote.
 
-        Net, optimizer and Generators are new ones of the same make, and are set to the saved
-        state. If the checkpoint was written within a `fit`, the same call of `fit` goes on where
-        it was, in the middle of an epoch too, bit for bit as if nothing had been between; an
-        iterable of batches must give the same ones again.
+        Net, optimizer and Generators are of the same make; their own state is replaced. Within a
+        `fit`, the same call of `fit` then goes on where it was, in the middle of an epoch too, bit
+        for bit as if nothing had been between; an iterable must give the same batches again.
 
         Raises
         ------
         ValueError
-            If the file is damaged or of another kind of net, optimizer or Generator; then these
-            have not changed.
+            If the file is damaged or of another make; then nothing has changed.
         """
         trainer = cls(*args, **kwargs)
         load_training(path, trainer)
@@ -302,9 +297,3 @@ class Trainer:
         self.history.epochs.append(row)
         run.end_epoch()
         return row
-
-
-def _at_least_1(**numbers: int | None) -> None:
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise ValueError(f"Trainer: {name} is {number}, expected at least 1")
