@@ -57,7 +57,7 @@ class MSELoss(_Loss):
     """
 
     def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y)
+        y = self.as_input(y, "y")
         self.error = y - self._like(y, t)
         flat = self.error.ravel(order="K")
         return float(flat.dot(flat)) * self._weight(flat.size)
@@ -73,7 +73,7 @@ class MAELoss(_Loss):
     """
 
     def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y)
+        y = self.as_input(y, "y")
         self.error = y - self._like(y, t)
         return float(np.abs(self.error).sum()) * self._weight(self.error.size)
 
@@ -103,7 +103,7 @@ class HuberLoss(_Loss):
         self.delta = delta
 
     def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y)
+        y = self.as_input(y, "y")
         self.error = y - self._like(y, t)
         self.clipped = np.clip(self.error, -self.delta, self.delta)
         terms = self.clipped * (self.error - 0.5 * self.clipped)
@@ -130,15 +130,16 @@ class CrossEntropyLoss(_Loss):
         return super().expects(shape)
 
     def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y)
+        y = self.as_input(y, "y")
         t = self._real(t, "t")
         z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")
         self.p = np.exp(z)
         total = self.p.sum(axis=-1, keepdims=True)
         self.p /= total
         if t.shape == y.shape[:-1]:
-            self.t = self._labels(t, y.shape[-1])
-            picked = z.reshape(-1, y.shape[-1])[np.arange(self.t.size), self.t]
+            classes = y.shape[-1]
+            self.t = np.arange(0, z.size, classes) + self._labels(t, classes)  # places in a row
+            picked = z.ravel()[self.t]
         else:
             self.t = self._distribution(y, t)
             picked = self.t * z
@@ -151,7 +152,7 @@ class CrossEntropyLoss(_Loss):
         if self.t.shape == self.p.shape:
             return (self.p - self.t) * weight
         dy = self.p * weight
-        dy.reshape(n, -1)[np.arange(n), self.t] -= weight
+        dy.ravel()[self.t] -= weight
         return dy
 
     def _labels(self, t: Array, classes: int) -> Array:
@@ -164,7 +165,7 @@ class CrossEntropyLoss(_Loss):
             raise ValueError(
                 f"{self!r}: label t[{wrong}] is {t[wrong]}, expected 0 to {classes - 1}"
             )
-        return t
+        return t.astype(np.intp, copy=False)
 
     def _distribution(self, y: Array, t: Array) -> Array:
         if t.shape != y.shape:
@@ -189,7 +190,7 @@ class BinaryCrossEntropyLoss(_Loss):
     """
 
     def forward(self, y: Any, t: Any) -> float:
-        self.y = y = self.as_input(y)
+        self.y = y = self.as_input(y, "y")
         self.t = t = self._like(y, t)
         if not (t.min() >= 0 and t.max() <= 1):
             raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
