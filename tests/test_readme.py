@@ -6,6 +6,10 @@ from textwrap import dedent
 
 import pytest
 
+import chainrule.datasets
+import chainrule.layers
+import chainrule.networks
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -29,10 +33,8 @@ def test_the_links_of_the_readme_lead_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_every_layer_is_in_the_readme():
-    import chainrule.layers
-    import chainrule.networks
-
+def test_every_public_name_is_in_the_readme():
     text = (ROOT / "README.md").read_text()
-    names = chainrule.layers.__all__ + chainrule.networks.__all__
+    packages = chainrule.layers, chainrule.networks, chainrule.datasets
+    names = [name for package in packages for name in package.__all__]
     assert [name for name in names if f"`{name}" not in text] == []
