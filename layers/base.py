@@ -107,8 +107,8 @@ class Layer:
         """Return what shape the input should have if `shape` does not fit, else ``""``."""
         return ""
 
-    def as_input(self, x: Any) -> Array:
-        """Return `x` as an array of numbers that fits the layer.
+    def as_input(self, x: Any, name: str = "x") -> Array:
+        """Return `x` as an array of numbers that fits the layer; errors call it `name`.
 
         The full check runs when the shape or dtype differs from the last call's. Integers become
         floats of the layer's dtype.
@@ -122,9 +122,9 @@ class Layer:
         """
         if type(x) is np.ndarray and self._fits == (x.shape, x.dtype):
             return x
-        x = self._real(x, "x")
+        x = self._real(x, name)
         if expected := self.expects(x.shape):
-            raise ValueError(f"{self!r}: x has shape {x.shape}, expected {expected}")
+            raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
         if x.dtype.kind == "f":
             self._fits = x.shape, x.dtype
             return x
@@ -154,7 +154,10 @@ class Layer:
         yield self
 
     def _real(self, x: Any, name: str) -> Array:
-        array = np.asarray(x)
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self!r}: {name} is of dtype {array.dtype}, expected real numbers")
         return array

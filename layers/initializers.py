@@ -46,7 +46,7 @@ def xavier_uniform(
     The same paper as `xavier_normal`.
     """
     a = math.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-a, a, shape).astype(dtype)
+    return _generator(rng).uniform(-a, a, shape).astype(dtype)
 
 
 def uniform(low: float, high: float) -> Initializer:
@@ -57,7 +57,7 @@ def uniform(low: float, high: float) -> Initializer:
     def init(
         shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: Any
     ) -> Array:
-        return rng.uniform(low, high, shape).astype(dtype)
+        return _generator(rng).uniform(low, high, shape).astype(dtype)
 
     return init
 
@@ -72,8 +72,12 @@ def zeros(
 def _normal(
     scale: float, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
+    return _generator(rng).normal(0.0, scale, shape).astype(dtype)
+
+
+def _generator(rng: Any) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng is {rng!r}, expected a numpy.random.Generator such as np.random.default_rng(0)"
         )
-    return rng.normal(0.0, scale, shape).astype(dtype)
+    return rng

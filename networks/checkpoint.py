@@ -49,10 +49,15 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
     ValueError
         If the file is not an ``.npz``, is damaged, or holds a pickled object.
     """
+    from zipfile import is_zipfile
+
+    name = os.fspath(path)
     with open(path, "rb") as file:
+        if not is_zipfile(file):  # NumPy would take it for a pickle and advise to trust it
+            raise ValueError(f"{name} is not a whole .npz: it is another file, or cut short")
+        file.seek(0)
         try:
             arrays = np.load(file, allow_pickle=False)
-            return {name: arrays[name] for name in arrays.files}
+            return {key: arrays[key] for key in arrays.files}
         except Exception as error:  # NumPy and zipfile raise a dozen kinds on damaged files
-            name = os.fspath(path)
             raise ValueError(f"{name} is not a whole .npz of plain arrays: {error}") from error

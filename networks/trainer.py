@@ -77,6 +77,12 @@ class Trainer:
             raise TypeError(
                 f"Trainer: net is a {type(net).__name__}, expected a Layer such as Sequential(...)"
             )
+        for name, thing in {"loss": loss, "optimizer": optimizer}.items():
+            if isinstance(thing, type):
+                raise TypeError(
+                    f"Trainer: {name} is the class {thing.__name__}, expected an instance, "
+                    f"such as {thing.__name__}()"
+                )
         if not isinstance(rng, np.random.Generator):
             raise TypeError(f"Trainer: rng is {rng!r}, expected numpy.random.default_rng(seed)")
         self.net, self.loss, self.optimizer, self.rng = net, loss, optimizer, rng

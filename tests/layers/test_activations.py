@@ -17,7 +17,7 @@ REFERENCES = [
 
 
 @pytest.mark.parametrize(
-    ("layer", "f", "df"), REFERENCES, ids=lambda v: getattr(v, "__repr__", str)()
+    ("layer", "f", "df"), REFERENCES, ids=[repr(layer) for layer, *_ in REFERENCES]
 )
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_values_and_derivatives(layer, f, df, dtype):
