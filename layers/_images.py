@@ -62,6 +62,11 @@ class Window(NamedTuple):
     before: Pair = (0, 0)
     after: Pair = (0, 0)
 
+    @property
+    def disjoint(self) -> bool:
+        """Whether no pixel lies in two windows."""
+        return self.stride[0] >= self.size[0] and self.stride[1] >= self.size[1]
+
     def outputs(self, size: Pair) -> Pair:
         """Return how many outputs fit into an image of `size`; 0 or less if none does."""
         high, wide = (

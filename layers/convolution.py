@@ -144,7 +144,7 @@ class Convolution(_Kernel):
         """Assign the gradients of the parameters, without that of the input."""
         dout = self._gradient(dout)
         self.dW = correlate_weights(self.x, dout, self.window, self.groups)
-        self.db = dout.sum(axis=(0, 2, 3))
+        self.db = np.einsum("nfhw->f", dout)
 
     def _channels(self) -> Pair:
         return self.W.shape[1] * self.groups, len(self.W)
@@ -217,7 +217,7 @@ class ConvolutionTranspose(_Kernel):
         """Assign the gradients of the parameters, without that of the input."""
         dout = self._gradient(dout)
         self.dW = correlate_weights(dout, self.x, self.window, self.groups)
-        self.db = dout.sum(axis=(0, 2, 3))
+        self.db = np.einsum("nfhw->f", dout)
 
     def _channels(self) -> Pair:
         return len(self.W), self.W.shape[1] * self.groups

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from ._images import batch_last
 from .base import Array, Layer, as_parameter
 
+_AXES = "nchwd"
+
 
 class _Normalization(Layer):
     """What the normalizations share: a scale gamma, a shift beta and eps."""
@@ -101,7 +103,7 @@ class BatchNorm(_Normalization):
                     f"{self!r}: x has shape {x.shape}, {m} value to a channel, expected at least "
                     "2 in training, since they have no variance"
                 )
-            mean = x.mean(axis=_batch(x))
+            mean = x.mean(axis=(0, *range(2, x.ndim)))  # pairwise sums, for large means
             self.centered = x - _wide(mean, x)
             var = _dot(self.centered, self.centered) / m
             self.running_mean += self.momentum * (mean - self.running_mean)
@@ -118,7 +120,7 @@ class BatchNorm(_Normalization):
         centered, std = self.centered, self.std
         dout = batch_last(self.as_dout(dout, centered.shape))
         self.dgamma = _dot(dout, centered) / std
-        self.dbeta = dout.sum(axis=_batch(dout))
+        self.dbeta = _sum(dout)
         scale = self.gamma / std
         if not self.of_batch:
             return dout * _wide(scale, dout)
@@ -228,7 +230,7 @@ class GroupNorm(_Normalization):
     def backward(self, dout: Any) -> Array:
         xhat = self.xhat
         dout = batch_last(self.as_dout(dout, xhat.shape))
-        self.dgamma, self.dbeta = _dot(dout, xhat), dout.sum(axis=_batch(dout))
+        self.dgamma, self.dbeta = _dot(dout, xhat), _sum(dout)
         g = self._grouped(dout * _wide(self.gamma, dout))
         dx = _standardize_backward(g, self._grouped(xhat), self.std, self._within(dout))
         return dx.reshape(dout.shape)
@@ -261,18 +263,18 @@ def _standardize_backward(g: Array, xhat: Array, std: Array, axes: tuple[int, ..
     return dx
 
 
-def _batch(x: Array) -> tuple[int, ...]:
-    """Return the axes of `x` but that of the channels."""
-    return (0, *range(2, x.ndim))
-
-
 def _wide(channels: Array, x: Array) -> Array:
     """Return one number for each channel in a shape that broadcasts with `x`."""
     return channels.reshape(-1, *(1 for _ in x.shape[2:]))
 
 
+def _sum(x: Array) -> Array:
+    """Return the sum of ``x`` for each channel."""
+    sums: Array = np.einsum(f"{_AXES[: x.ndim]}->c", x)
+    return sums
+
+
 def _dot(x: Array, y: Array) -> Array:
     """Return the sum of ``x y`` for each channel."""
-    axes = "nchwd"[: x.ndim]
-    dots: Array = np.einsum(f"{axes},{axes}->c", x, y)
+    dots: Array = np.einsum(f"{_AXES[: x.ndim]},{_AXES[: x.ndim]}->c", x, y)
     return dots

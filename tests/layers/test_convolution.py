@@ -1,13 +1,9 @@
-import os
-import subprocess
-import sys
-import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from chainrule.layers import Convolution, ConvolutionTranspose, _patches, _threads, check_gradients
+from chainrule.layers import Convolution, ConvolutionTranspose, _patches, check_gradients
 
 CASES = [
     {},
@@ -51,13 +47,11 @@ def draw(case, kernel=(3, 2), layer=Convolution):
     return conv, rng.normal(size=(2, 4, 9, 8)), rng
 
 
-@pytest.fixture(params=["one block", "many blocks", "threads"])
+@pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
-    if request.param != "one block":
+    if request.param == "many blocks":
         monkeypatch.setattr(_patches, "_BLOCK", 3000)
         monkeypatch.setattr(_patches, "_COLUMNS", 5)
-    if request.param == "threads":
-        monkeypatch.setattr(_threads, "_FEW", 0)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -138,86 +132,12 @@ def test_memory_stays_far_from_all_patches_of_a_batch():
     dout = conv.forward(x)
     tracemalloc.start()
     try:
-        conv.forward(x)
-        conv.backward(dout)
+        conv.forward(x)  # out and a copy of x with the batch last
+        conv.backward(dout)  # dx
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 5 * x.nbytes < 25 * x.nbytes / 4
-
-
-def big_step(conv, x):
-    out = conv.forward(x)
-    return [out, conv.backward(out), *conv.grads]
-
-
-@pytest.fixture(scope="module")
-def big():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(20, 8, 20, 20)).astype(np.float32)
-    W, b = rng.normal(size=(8, 8, 3, 3)).astype(np.float32), np.ones(8, np.float32)
-    return x, W, b, big_step(Convolution(W, b), x)
-
-
-def assert_close(one, other):
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
-
-
-def test_one_thread_gives_the_same(big, monkeypatch):
-    x, W, b, expected = big
-    monkeypatch.setattr(_threads, "_blas", lambda: None)
-    assert_close(big_step(Convolution(W, b), x), expected)
-
-
-def test_several_callers_at_once_do_not_disturb_each_other(big):
-    x, W, b, expected = big
-    results = {}
-
-    def call(i):
-        results[i] = big_step(Convolution(W, b), x)
-
-    callers = [threading.Thread(target=call, args=(i,)) for i in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert sorted(results) == [0, 1, 2, 3]
-    for result in results.values():
-        assert_close(result, expected)
-
-
-def test_the_threads_of_blas_are_put_back(big):
-    x, W, b, _ = big
-    blas = _threads._blas()
-    if blas is None:
-        pytest.skip("threadpoolctl is not installed")
-    before = [library.num_threads for library in blas.lib_controllers]
-    big_step(Convolution(W, b), x)
-    with pytest.raises(ZeroDivisionError):
-        _threads.share(lambda part: 1 // 0, 8, 1 << 30)
-    assert [library.num_threads for library in blas.lib_controllers] == before
-    assert not _threads._busy.locked()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_it_works_after_a_fork():
-    code = """
-import os
-import numpy as np
-from chainrule.layers import Convolution
-conv = Convolution.random(8, 8, 3, np.random.default_rng(0))
-x = np.ones((20, 8, 20, 20), np.float32)
-conv.forward(x)
-child = os.fork()
-if child == 0:
-    conv.forward(x)
-    os._exit(7)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "7"
+    assert peak < 3 * x.nbytes + 2 * _patches._BLOCK < 25 * x.nbytes / 3
 
 
 def test_random_draws_by_the_fan_in():
