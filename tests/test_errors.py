@@ -1,0 +1,440 @@
+"""What a newcomer gets wrong, and what the error says: its type, words and place in the net."""
+
+import numpy as np
+import pytest
+
+from chainrule.layers import (
+    Affine,
+    BinaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    Layer,
+    MatMul,
+    MSELoss,
+    MulLayer,
+    ReLU,
+    Softmax,
+    Tanh,
+    xavier_uniform,
+)
+from chainrule.networks import SGD, Branch, Parallel, Sequential, Trainer
+
+X = np.random.default_rng(0).normal(size=(4, 3))
+LABELS = np.array([0, 1, 1, 0])
+MISTAKES = []
+
+
+def mistake(error, says, *places):
+    """Register a call, the exact type and words of its error, and where in the net it was."""
+
+    def register(call):
+        MISTAKES.append(pytest.param(call, error, says, places, id=call.__name__))
+        return call
+
+    return register
+
+
+def net(hidden=5):
+    rng = np.random.default_rng(0)
+    return Sequential(Affine.random(3, hidden, rng), ReLU(), Affine.random(hidden, 2, rng))
+
+
+def fit(x, t, **options):
+    trainer = Trainer(net(), CrossEntropyLoss(), SGD(), rng=np.random.default_rng(0))
+    trainer.fit(x, t, epochs=1, batch_size=2, progress=False, **options)
+
+
+def after_forward(layer, *inputs):
+    layer.forward(*inputs)
+    return layer
+
+
+# ---- Shapes --------------------------------------------------------------------------------------
+
+
+@mistake(
+    ValueError,
+    "Affine(3 -> 5): x has shape (4, 6), expected (N, 3)",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def width_of_the_data():
+    net().forward(np.ones((4, 6)))
+
+
+@mistake(
+    ValueError,
+    "Affine(3 -> 1): x has shape (4, 2), expected (N, 3)",
+    "in Sequential, layer 1: Affine(3 -> 1)",
+    "in Sequential, layer 1: Sequential",
+)
+def width_of_a_layer_deep_inside():
+    Sequential(net(), Sequential(Tanh(), Affine(np.ones((3, 1)), [0.0]))).forward(X)
+
+
+@mistake(
+    ValueError,
+    "Affine(3 -> 5): x has shape (3,), expected (N, 3)",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def one_sample_without_a_batch():
+    net().forward(X[0])
+
+
+@mistake(ValueError, "CrossEntropyLoss(reduction='mean'): y has shape (3,), expected logits (N, K)")
+def one_row_of_logits():
+    CrossEntropyLoss().forward(X[0], 0)
+
+
+@mistake(
+    ValueError,
+    "MSELoss(reduction='mean'): t has shape (4,), expected (4, 1), that of y",
+)
+def column_against_row():
+    MSELoss().forward(np.ones((4, 1)), np.ones(4))
+
+
+@mistake(
+    ValueError,
+    "MulLayer(): x has shape (4, 3) and y (2, 3), expected shapes that broadcast together",
+)
+def shapes_that_do_not_broadcast():
+    MulLayer().forward(np.ones((4, 3)), np.ones((2, 3)))
+
+
+@mistake(ValueError, "Affine(3 -> 2): b has shape (3,), expected (2,)")
+def bias_of_the_wrong_length():
+    Affine(np.ones((3, 2)), np.ones(3))
+
+
+@mistake(ValueError, "MatMul: W has shape (3,), expected (inputs, outputs)")
+def flat_weights():
+    MatMul(np.ones(3))
+
+
+@mistake(ValueError, "Softmax(): x has shape (4, 0), expected (..., K) with at least one class")
+def no_classes():
+    Softmax().forward(X[:, :0])
+
+
+# ---- Targets -------------------------------------------------------------------------------------
+
+
+@mistake(ValueError, "CrossEntropyLoss(reduction='mean'): label t[2] is 3, expected 0 to 2")
+def label_too_great():
+    CrossEntropyLoss().forward(X, np.array([0, 1, 3, 2]))
+
+
+@mistake(ValueError, "CrossEntropyLoss(reduction='mean'): label t[1] is -1, expected 0 to 2")
+def negative_label():
+    CrossEntropyLoss().forward(X, np.array([0, -1, 2, 2]))
+
+
+@mistake(
+    TypeError,
+    "CrossEntropyLoss(reduction='mean'): labels t are of dtype float64, expected integers",
+)
+def labels_of_float_kind():
+    CrossEntropyLoss().forward(X, np.array([0.0, 1.0, 2.0, 2.0]))
+
+
+@mistake(
+    ValueError,
+    "CrossEntropyLoss(reduction='mean'): t has shape (4, 1), "
+    "expected labels (4,) or distributions (4, 3)",
+)
+def column_of_labels():
+    CrossEntropyLoss().forward(X, LABELS[:, None])
+
+
+@mistake(
+    ValueError,
+    "CrossEntropyLoss(reduction='mean'): t has rows that are no distributions (least value 1.0, "
+    "sums from 3.0 to 3.0), expected values >= 0 with sum 1",
+)
+def ones_for_distributions():
+    CrossEntropyLoss().forward(X, np.ones((4, 3)))
+
+
+@mistake(
+    ValueError, "BinaryCrossEntropyLoss(reduction='mean'): t lies in [-1.0, 1.0], expected [0, 1]"
+)
+def targets_of_minus_one():
+    BinaryCrossEntropyLoss().forward(X[0], np.array([-1.0, 1.0, 1.0]))
+
+
+@mistake(ValueError, "MSELoss: reduction is 'avg', expected 'mean' or 'sum'")
+def unknown_reduction():
+    MSELoss("avg")
+
+
+# ---- Order of calls ------------------------------------------------------------------------------
+
+
+@mistake(
+    AttributeError,
+    "Affine has no 'x'; call forward() before backward()",
+    "in Sequential, layer 2: Affine(5 -> 2)",
+)
+def backward_first():
+    net().backward(np.ones((4, 2)))
+
+
+@mistake(AttributeError, "MSELoss has no 'error'; call forward() before backward()")
+def backward_of_a_loss_first():
+    MSELoss().backward()
+
+
+@mistake(AttributeError, "Sequential has no 'grads'; call forward() and backward() first")
+def gradients_before_backward():
+    after_forward(net(), X).grads  # noqa: B018
+
+
+@mistake(
+    ValueError,
+    "Affine(5 -> 2): dout has shape (4, 3), expected (4, 2), that of the output",
+    "in Sequential, layer 2: Affine(5 -> 2)",
+)
+def dout_of_the_wrong_shape():
+    after_forward(net(), X).backward(np.ones((4, 3)))
+
+
+@mistake(ValueError, "MSELoss(reduction='mean'): dout has shape (4, 3), expected a number")
+def array_for_the_dout_of_a_loss():
+    after_forward(MSELoss(), X, X).backward(X)
+
+
+# ---- Data ----------------------------------------------------------------------------------------
+
+
+@mistake(ValueError, "x[2, 1] is nan, expected finite numbers")
+def nan_in_the_data():
+    x = X.copy()
+    x[2, 1] = x[3, 0] = np.nan
+    fit(x, LABELS)
+
+
+@mistake(ValueError, "x[0, 2] is inf, expected finite numbers")
+def infinity_in_the_data():
+    x = X.copy()
+    x[0, 2] = np.inf
+    fit(x, LABELS)
+
+
+@mistake(ValueError, "x has 4 rows and t 3, expected one target for each input")
+def fewer_targets_than_inputs():
+    fit(X, LABELS[:3])
+
+
+@mistake(ValueError, "x has shape (0, 3), expected (N, ...) with at least one row")
+def no_data():
+    fit(X[:0], LABELS[:0])
+
+
+@mistake(
+    ValueError,
+    "CrossEntropyLoss(reduction='mean'): y has shape (0, 3), "
+    "expected at least one element: the batch is empty",
+)
+def empty_batch():
+    CrossEntropyLoss().forward(X[:0], LABELS[:0])
+
+
+@mistake(
+    TypeError,
+    "Affine(3 -> 5): x is of dtype object, expected real numbers",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def objects():
+    net().forward(np.array([[1, 2, None]]))
+
+
+@mistake(
+    TypeError,
+    "Affine(3 -> 5): x is of dtype <U3, expected real numbers",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def strings():
+    net().forward(np.array([["1.0", "2.0", "3.0"]]))
+
+
+@mistake(TypeError, "Affine: W is of dtype <U1, expected real numbers")
+def strings_for_weights():
+    Affine([["a", "b"]], [0, 0])
+
+
+# ---- Building a net ------------------------------------------------------------------------------
+
+
+@mistake(
+    TypeError, "Sequential: layer 1 is the class ReLU, expected an instance, such as ReLU(...)"
+)
+def class_for_a_layer():
+    Sequential(Affine(np.ones((3, 2)), np.zeros(2)), ReLU)
+
+
+@mistake(
+    TypeError, "Sequential: layer 0 is <ufunc 'tanh'>, expected an object with forward and backward"
+)
+def function_for_a_layer():
+    Sequential(np.tanh)
+
+
+@mistake(TypeError, "Sequential: layer 0 is [ReLU()], expected an object with forward and backward")
+def list_of_layers():
+    Sequential([ReLU()])
+
+
+@mistake(
+    ValueError,
+    "Sequential: the same ReLU() stands at 0 and 1.1; "
+    "a layer remembers one forward, so it may stand at one place only",
+)
+def one_layer_at_two_places():
+    relu = ReLU()
+    Sequential(relu, Sequential(Tanh(), relu))
+
+
+@mistake(ValueError, "Parallel of 2 layers: got 3 inputs, expected 2")
+def too_many_inputs_for_parallel():
+    Parallel(Tanh(), ReLU()).forward(X, X, X)
+
+
+@mistake(
+    ValueError, "Parallel of 2 layers: got 1 inputs, expected 2", "in Sequential, layer 1: Parallel"
+)
+def branch_forgotten():
+    Sequential(Tanh(), Parallel(Tanh(), ReLU())).forward(X)
+
+
+@mistake(TypeError, "Parallel of 2 layers: got a ndarray, expected a tuple of 2 gradients")
+def one_gradient_for_parallel():
+    after_forward(Parallel(Tanh(), ReLU()), X, X).backward(X)
+
+
+@mistake(ValueError, "Branch(2): dout is ndarray, expected a tuple of 2 gradients")
+def one_gradient_for_a_branch():
+    after_forward(Branch(2), X).backward(X)
+
+
+@mistake(
+    TypeError,
+    "Affine.forward() takes 2 positional arguments but 3 were given",
+    "in Sequential, layer 1: Affine(3 -> 2)",
+)
+def two_values_for_one_input():
+    Sequential(Branch(2), Affine(np.ones((3, 2)), np.zeros(2))).forward(X)
+
+
+@mistake(TypeError, "rng is 0, expected a numpy.random.Generator such as np.random.default_rng(0)")
+def integer_for_a_generator():
+    Affine.random(3, 2, 0, init=xavier_uniform)
+
+
+@mistake(TypeError, "Trainer: optimizer is the class SGD, expected an instance, such as SGD()")
+def class_for_an_optimizer():
+    Trainer(net(), CrossEntropyLoss(), SGD, rng=np.random.default_rng(0))
+
+
+# ---- A layer of one's own ------------------------------------------------------------------------
+
+
+@mistake(AttributeError, "Scale has no 's'; param_names is ('s',): set each in __init__")
+def parameter_that_was_never_set():
+    class Scale(Layer):
+        param_names = ("s",)
+
+        def forward(self, x):
+            return x * self.s
+
+    Scale().forward(X)
+
+
+@mistake(NotImplementedError, "Half has no backward()")
+def backward_that_was_never_written():
+    class Half(Layer):
+        def forward(self, x):
+            return x / 2
+
+    after_forward(Half(), X).backward(X)
+
+
+@pytest.mark.parametrize(("call", "error", "says", "places"), MISTAKES)
+def test_the_error_says_what_came_what_was_expected_and_where(call, error, says, places):
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # the exact type is compared below
+        call()
+    assert type(caught.value) is error
+    assert str(caught.value) == says
+    assert tuple(getattr(caught.value, "__notes__", ())) == places
+
+
+# ---- Files of weights ----------------------------------------------------------------------------
+
+
+def saved(tmp_path):
+    path = tmp_path / "weights.npz"
+    net().save(path)
+    return path
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+
+
+def hide_a_pickle(path):
+    np.savez(path, **{"0.W": np.array([{"a": 1}], dtype=object)})
+
+
+@pytest.mark.parametrize(
+    ("harm", "other", "says"),
+    [
+        (cut_short, net, "{path} is not a whole .npz: it is another file, or cut short"),
+        (
+            lambda path: path.write_text("weights"),
+            net,
+            "{path} is not a whole .npz: it is another file, or cut short",
+        ),
+        (
+            flip_a_bit,
+            net,
+            "{path} is not a whole .npz of plain arrays: Bad CRC-32 for file '0.W.npy'",
+        ),
+        (
+            hide_a_pickle,
+            net,
+            "{path} is not a whole .npz of plain arrays: "
+            "Object arrays cannot be loaded when allow_pickle=False",
+        ),
+        (
+            lambda path: None,
+            lambda: net(hidden=4),
+            "Sequential: state '0.W' is float32 of shape (3, 5), expected float32 of shape (3, 4)",
+        ),
+        (
+            lambda path: None,
+            lambda: Sequential(Affine(np.ones((3, 5)), np.zeros(5))),
+            "Sequential: the state is of another net: missing [], unknown ['2.W', '2.b']",
+        ),
+        (
+            lambda path: None,
+            lambda: Sequential(net(), ReLU()),
+            "Sequential: the state is of another net: "
+            "missing ['0.0.W', '0.0.b', '0.2.W', '0.2.b'], unknown ['0.W', '0.b', '2.W', '2.b']",
+        ),
+    ],
+    ids=["cut short", "text", "damaged", "pickle", "other widths", "fewer layers", "deeper"],
+)
+def test_a_file_that_does_not_fit_changes_nothing(tmp_path, harm, other, says):
+    path, loader = saved(tmp_path), other()
+    harm(path)
+    before = loader.state_dict()
+    with pytest.raises(ValueError, match=r".") as caught:
+        loader.load(path)
+    assert str(caught.value) == says.format(path=path)
+    assert caught.value.__notes__ == [f"in {path}"]
+    for name, array in loader.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
