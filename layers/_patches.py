@@ -24,9 +24,9 @@ def correlate(
     x = x.astype(out.dtype, copy=False)
     kernels = W.transpose(0, 2, 3, 1).reshape(groups, F // groups, -1)
     biases = (np.zeros(F, out.dtype) if b is None else b).reshape(groups, -1, 1)
-
-    for kernel, bias, (x_, out_) in zip(kernels, biases, _split(groups, x, out), strict=True):
-        for patches, place in _blocks(x_, window, out_):
+    split = _split(groups, x, out)
+    for kernel, bias, (images, outputs) in zip(kernels, biases, split, strict=True):
+        for patches, place in _blocks(images, window, outputs):
             np.matmul(kernel, patches, out=place)
             if b is not None:
                 place += bias
@@ -39,8 +39,8 @@ def correlate_weights(x: Array, dout: Array, window: Window, groups: int) -> Arr
     x, dout = x.astype(dtype, copy=False), dout.astype(dtype, copy=False)
     (kh, kw), C, F = window.size, x.shape[1] // groups, dout.shape[1]
     kernels = np.zeros((groups, kh * kw * C, F // groups), dtype)
-    for kernel, (x_, dout_) in zip(kernels, _split(groups, x, dout), strict=True):
-        for patches, place in _blocks(x_, window, dout_):
+    for kernel, (images, outputs) in zip(kernels, _split(groups, x, dout), strict=True):
+        for patches, place in _blocks(images, window, outputs):
             kernel += (patches @ place.transpose(0, 2, 1)).sum(axis=0)
     dW = kernels.reshape(groups, kh, kw, C, F // groups).transpose(0, 4, 3, 1, 2)
     return dW.reshape(F, C, kh, kw)
@@ -94,17 +94,15 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
     """Yield patches of `x`, (h, taps * C, w * N), and their place in `out`, (h, F, w * N).
 
     The next block overwrites the patches. What is copied are lines of pixels, shifted once for each
-    tap of a row: patches above each other share them, where the stride allows.
+    tap of a row; patches above each other share lines, where the stride allows.
     """
     if out.size == 0:
         return
     x, out = x.transpose(2, 1, 3, 0), out.transpose(2, 1, 3, 0)
     C, N, high, wide = x.shape[1], x.shape[3], out.shape[0], out.shape[2]
-    (kh, kw), (sh, sw), (dh, dw), (ph, pw), _ = window
-    if dh == 1 and sh < kh:
-        taps, step, hop = 1, 1, sh
-    else:
-        taps, step, hop = kh, sh, kh
+    (kh, kw), (sh, _), (dh, _), _, _ = window
+    shared = dh == 1 and sh < kh
+    hop = sh if shared else kh  # lines from one patch to the next
     pixel = kw * C * N * x.itemsize  # bytes of a line that is one pixel wide
     columns = _evenly(wide, max(-(-_COLUMNS // N), _BLOCK // (2 * kh * pixel)))
     rows = _evenly(high, (_BLOCK // (pixel * columns) - kh) // hop + 1)
@@ -112,19 +110,33 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
     for h, w in product(range(0, high, rows), range(0, wide, columns)):
         place = out[h : h + rows, :, w : w + columns]
         m, F, n, _ = place.shape
-        lines = buffer[: (hop * (m - 1) + kh) * kw * C * n * N].reshape(-1, taps, kw, C, n, N)
-        for i in range(taps):
-            inside, seen = overlap(h * sh + i * dh - ph, step, len(lines), len(x))
-            lines[: inside.start, i] = lines[inside.stop :, i] = 0
-            for j in range(kw):
-                line = lines[inside, i, j]
-                at, pixels = overlap(w * sw + j * dw - pw, sw, n, x.shape[2])
-                line[:, :, : at.start] = line[:, :, at.stop :] = 0
-                line[:, :, at] = x[seen, :, pixels]
+        lines = buffer[: (hop * (m - 1) + kh) * kw * C * n * N].reshape(-1, kw, C, n, N)
+        if shared:
+            _copy(x, window, (h, w), 1, lines)
+        else:
+            for i in range(kh):
+                _copy(x, window, (h, w), sh, lines[i::kh], i)
         run = n * N * x.itemsize
         strides = hop * kw * C * run, run, x.itemsize
         patches = as_strided(lines, (m, kh * kw * C, n * N), strides)
         yield patches, place.reshape(m, F, n * N)
+
+
+def _copy(x: Array, window: Window, first: Pair, step: int, lines: Array, i: int = 0) -> None:
+    """Copy lines of pixels, each `step` rows below the last, that the row i of taps sees.
+
+    `first` is the first output. Each line is copied as each tap of the row sees it, with zeros
+    beyond the image: the shape of `lines` is (lines, kw, C, w, N).
+    """
+    _, (sh, sw), (dh, dw), (ph, pw), _ = window
+    high, kw, _, wide, _ = lines.shape
+    inside, rows = overlap(first[0] * sh + i * dh - ph, step, high, x.shape[0])
+    lines[: inside.start] = lines[inside.stop :] = 0
+    for j in range(kw):
+        line = lines[inside, j]
+        at, columns = overlap(first[1] * sw + j * dw - pw, sw, wide, x.shape[2])
+        line[:, :, : at.start] = line[:, :, at.stop :] = 0
+        line[:, :, at] = x[rows, :, columns]
 
 
 def _evenly(n: int, most: int) -> int:

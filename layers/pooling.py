@@ -13,17 +13,7 @@ from .base import Array, Layer
 
 
 class _Pooling(Layer):
-    """What `MaxPooling` and `AveragePooling` share: a window that moves over images.
-
-    Parameters
-    ----------
-    size : int or pair of int
-        Size of the window (rows, columns).
-    stride : int or pair of int, optional
-        Steps (down, right) from one window to the next; default: its size, side by side.
-    pad : int or pair of int, default 0
-        Pixels around the image (above and below, left and right), less than the size.
-    """
+    """What `MaxPooling` and `AveragePooling` share: a window that moves over images."""
 
     def __init__(
         self, size: int | Pair, stride: int | Pair | None = None, pad: int | Pair = 0
