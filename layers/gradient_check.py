@@ -40,7 +40,7 @@ def check_gradients(
     rng : numpy.random.Generator, optional
         Draws the upstream gradient and the elements to check; by default one of seed 0.
     max_elements : int, default 100
-        Of each larger array, so many random elements are checked.
+        Of each larger array, so many random elements are checked; each costs five forwards or more.
     rtol : float, default 1e-6
         Relative error allowed, beyond what rounding explains.
 
@@ -116,6 +116,7 @@ def layer_laws(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from chainrule.layers import Tanh
     >>> layer_laws(Tanh, np.array([[0.5, -1.0], [2.0, 0.1]]))
     """

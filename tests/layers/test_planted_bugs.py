@@ -306,6 +306,25 @@ def inside_a_net():
     return Sequential(Affine(*affine(3, 3)), Tripled(*affine(3, 2)), Tanh())
 
 
+@bug(r"dx\[0, 0\]: backward says nan, finite differences say", X)
+class NaNGradient(Tanh):
+    def backward(self, dout):
+        dx = super().backward(dout)
+        dx[0, 0] = np.nan
+        return dx
+
+
+@bug(r"dx\[\d\]: backward says \S+, but forward jumps there or is too rough", np.array([2.0, 0.3]))
+class StraightThrough(Layer):
+    """A step at the very point, with a made-up gradient."""
+
+    def forward(self, x):
+        return np.floor(x)
+
+    def backward(self, dout):
+        return dout.copy()
+
+
 # ---- Wrong structure -----------------------------------------------------------------------------
 
 
