@@ -61,7 +61,7 @@ Task = tuple[str, str]  # workload and peer
 
 def tasks(names: list[str], modules: list[str]) -> dict[Task, list[str]]:
     """Return the arguments of Python for each measurement, and say what is left out."""
-    found = {}
+    found: dict[Task, list[str]] = {}
     for module in modules:
         peer, package, able = PEERS[module]
         if find_spec(package):
@@ -85,7 +85,8 @@ def write_data(name: str, rng: np.random.Generator, steps: int | None, folder: s
     weights = workload.weights(rng, x.dtype)
     orders = workload.orders(rng, len(x))[:, :steps]
     named = {f"weights.{i}": array for i, array in enumerate(weights)}
-    np.savez(Path(folder, name), x=x, t=t, orders=orders, **named)
+    named |= {"x": x, "t": t, "orders": orders}
+    np.savez(Path(folder, name), allow_pickle=False, **named)
 
 
 def measure(command: list[str], folder: str) -> dict[str, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+from importlib import import_module
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,10 @@ def installed_bytes(package: str) -> tuple[int, int]:
 def _files(found: Distribution) -> list[Path]:
     """Return a package's files, less the compiled modules that Python adds."""
     if found.name == "chainrule":  # an editable install does not list them
-        specs = [find_spec(f"chainrule.{part}") for part in ("layers", "networks", "datasets")]
-        folders = [folder for spec in specs for folder in spec.submodule_search_locations]
-        files = [file for folder in folders for file in Path(folder).rglob("*")]
+        parts = [import_module(f"chainrule.{part}") for part in ("layers", "networks", "datasets")]
+        files = [file for part in parts for file in Path(part.__path__[0]).rglob("*")]
     else:
-        files = [Path(found.locate_file(file)) for file in found.files or ()]
+        files = [Path(str(found.locate_file(file))) for file in found.files or ()]
     return [file for file in files if file.suffix != ".pyc"]
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from .workloads import Array, Run, Workload
 
-def prepare(workload, weights, x, t):
+
+def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
     """Lay out the operands as training has them: x @ W, x.T @ dout, dout @ W.T."""
-    pairs = []
-    first = True
+    pairs: list[tuple[Array, Array]] = []
+    first, n = True, len(t) if workload.batch is None else workload.batch
     for kind, *sizes in workload.layers:
         if kind == "affine":
             k, m = sizes
-            x = np.ones((workload.batch, k), np.float32)
-            W, dout = np.ones((k, m), np.float32), np.ones((workload.batch, m), np.float32)
+            x, W, dout = (np.ones(shape, np.float32) for shape in ((n, k), (k, m), (n, m)))
             pairs += [(x, W), (x.T, dout)] + ([] if first else [(dout, W.T)])
             first = False
 
-    def run(epoch):
+    def run(epoch: list[Array]) -> list[Any]:
         for _ in epoch:
             for a, b in pairs:
                 a.dot(b)

@@ -6,39 +6,45 @@ The losses stay tensors; nobody waits for their value.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
+from .workloads import Array, Layer, Run, Workload
 
-def prepare(workload, weights, x, t, fused=False):
+
+def prepare(
+    workload: Workload, weights: list[Array], x: Array, t: Array, fused: bool = False
+) -> Run:
     """Build the net from `torch.nn`; with `fused`, the optimizer is one kernel."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     arrays = iter(map(torch.from_numpy, weights))
     net = nn.Sequential(*(_layer(spec, arrays) for spec in workload.layers))
-    x, t = torch.from_numpy(x), torch.from_numpy(t)
+    inputs, targets = torch.from_numpy(x), torch.from_numpy(t)
     name, lr = workload.optimizer
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
     optimizer = kind(net.parameters(), lr=lr, **({"fused": True} if fused else {}))
     full_batch = workload.batch is None
     criterion = nn.MSELoss(reduction="sum") if full_batch else nn.CrossEntropyLoss()
 
-    def step(x, t):
+    def step(x: Any, t: Any) -> Any:
         optimizer.zero_grad()
         loss = criterion(net(x), t)
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    def run(epoch):
+    def run(epoch: list[Array]) -> list[Any]:
         if full_batch:
-            return [step(x, t) for _ in epoch]
-        return [step(x[rows], t[rows]) for rows in map(torch.from_numpy, epoch)]
+            return [step(inputs, targets) for _ in epoch]
+        return [step(inputs[rows], targets[rows]) for rows in map(torch.from_numpy, epoch)]
 
     return run
 
 
-def _layer(spec, arrays):
+def _layer(spec: Layer, arrays: Iterator[Any]) -> Any:
     kind, *sizes = spec
     if kind in ("matmul", "affine"):
         layer = nn.Linear(*sizes, bias=kind == "affine")

@@ -35,7 +35,9 @@ def rows(
 
 def text(record: Mapping[str, Any]) -> str:
     """Return the table, the sizes and what they were measured on."""
-    cells = [("workload", "peer", "median us", "least", "greatest", "chainrule / peer", "of peak")]
+    cells: list[tuple[str, ...]] = [
+        ("workload", "peer", "median us", "least", "greatest", "chainrule / peer", "of peak")
+    ]
     for row in record["rows"]:
         cells.append(
             (

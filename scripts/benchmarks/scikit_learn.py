@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
+from .workloads import Array, Run, Workload
 
-def prepare(workload, weights, x, t):
+
+def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
     """Set the classifier up and put the common weights into it.
 
     The first epoch takes the batches that all peers take. Later ones let the library shuffle: the
@@ -37,7 +40,7 @@ def prepare(workload, weights, x, t):
         mine[...] = theirs
     trained = False
 
-    def run(epoch):
+    def run(epoch: list[Array]) -> list[Any]:
         nonlocal trained
         if trained:
             net.partial_fit(x, t)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from .workloads import Array, Run, Workload
 
-def prepare(workload, weights, x, t):
+
+def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
     """Train with layers that each do one thing after the other, as the formulas stand."""
     arrays = iter(w.astype(np.float64) for w in weights)
-    net = []
+    net: list[Any] = []
     for kind, *sizes in workload.layers:
         if kind == "convolution":
             net.append(Convolution(next(arrays), next(arrays), sizes[-1]))
@@ -18,7 +22,7 @@ def prepare(workload, weights, x, t):
             net.append({"pool": Pooling, "relu": ReLU, "flatten": Flatten}[kind](*sizes))
     adam = Adam(workload.optimizer[1])
 
-    def step(x, t):
+    def step(x: Array, t: Array) -> Any:
         y = x
         for layer in net:
             y = layer.forward(y)
@@ -38,13 +42,13 @@ def prepare(workload, weights, x, t):
         )
         return loss
 
-    def run(epoch):
+    def run(epoch: list[Array]) -> list[Any]:
         return [step(x[rows], t[rows]) for rows in epoch]
 
     return run
 
 
-def im2col(x, size, stride, pad):
+def im2col(x: Array, size: int, stride: int, pad: int) -> Array:
     """Lay each window of the images in a row: (N * OH * OW, C * size * size)."""
     n, c, h, w = x.shape
     out_h, out_w = (h + 2 * pad - size) // stride + 1, (w + 2 * pad - size) // stride + 1
@@ -58,7 +62,7 @@ def im2col(x, size, stride, pad):
     return col.transpose(0, 4, 5, 1, 2, 3).reshape(n * out_h * out_w, -1)
 
 
-def col2im(col, shape, size, stride, pad):
+def col2im(col: Array, shape: tuple[int, ...], size: int, stride: int, pad: int) -> Array:
     """Add the rows of `im2col` back to the pixels they came from."""
     n, c, h, w = shape
     out_h, out_w = (h + 2 * pad - size) // stride + 1, (w + 2 * pad - size) // stride + 1
@@ -75,10 +79,10 @@ def col2im(col, shape, size, stride, pad):
 class Convolution:
     """Each window times each filter, by one matrix product."""
 
-    def __init__(self, W, b, pad):
+    def __init__(self, W: Array, b: Array, pad: int) -> None:
         self.W, self.b, self.pad = W, b, pad
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """Unfold, multiply, fold."""
         filters, _, size, _ = self.W.shape
         self.shape = x.shape
@@ -87,7 +91,7 @@ class Convolution:
         out = np.dot(self.col, self.W.reshape(filters, -1).T) + self.b
         return out.reshape(len(x), side, side, filters).transpose(0, 3, 1, 2)
 
-    def backward(self, dout):
+    def backward(self, dout: Array) -> Array:
         """Unfold dout likewise."""
         filters, _, size, _ = self.W.shape
         dout = dout.transpose(0, 2, 3, 1).reshape(-1, filters)
@@ -99,10 +103,10 @@ class Convolution:
 class Pooling:
     """The greatest value of each window."""
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.size = size
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """Unfold, take the maximum of each row."""
         n, c, h, w = self.shape = x.shape
         col = im2col(x, self.size, self.size, 0).reshape(-1, self.size**2)
@@ -110,7 +114,7 @@ class Pooling:
         out = np.max(col, axis=1)
         return out.reshape(n, h // self.size, w // self.size, c).transpose(0, 3, 1, 2)
 
-    def backward(self, dout):
+    def backward(self, dout: Array) -> Array:
         """Hand each gradient to the winner."""
         dout = dout.transpose(0, 2, 3, 1).ravel()
         col = np.zeros((dout.size, self.size**2))
@@ -121,15 +125,15 @@ class Pooling:
 class Affine:
     """x W + b."""
 
-    def __init__(self, W, b):
+    def __init__(self, W: Array, b: Array) -> None:
         self.W, self.b = W, b
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """One product."""
         self.x = x
         return np.dot(x, self.W) + self.b
 
-    def backward(self, dout):
+    def backward(self, dout: Array) -> Array:
         """Two products."""
         self.dW, self.db = np.dot(self.x.T, dout), np.sum(dout, axis=0)
         return np.dot(dout, self.W.T)
@@ -138,14 +142,14 @@ class Affine:
 class ReLU:
     """The positive part."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """Remember where x is not positive."""
         self.mask = x <= 0
         out = x.copy()
         out[self.mask] = 0
         return out
 
-    def backward(self, dout):
+    def backward(self, dout: Array) -> Array:
         """Let nothing through there."""
         dout[self.mask] = 0
         return dout
@@ -154,12 +158,12 @@ class ReLU:
 class Flatten:
     """One row for each image."""
 
-    def forward(self, x):
+    def forward(self, x: Array) -> Array:
         """Remember the shape."""
         self.shape = x.shape
         return x.reshape(len(x), -1)
 
-    def backward(self, dout):
+    def backward(self, dout: Array) -> Array:
         """Put the shape back."""
         return dout.reshape(self.shape)
 
@@ -167,12 +171,14 @@ class Flatten:
 class Adam:
     """Kingma and Ba's rule, as in the paper."""
 
-    def __init__(self, lr):
-        self.lr, self.t, self.m, self.v = lr, 0, None, None
+    def __init__(self, lr: float) -> None:
+        self.lr, self.t = lr, 0
+        self.m: list[Array] = []
+        self.v: list[Array] = []
 
-    def update(self, params, grads):
+    def update(self, params: list[Array], grads: list[Array]) -> None:
         """One step."""
-        if self.m is None:
+        if not self.m:
             self.m = [np.zeros_like(p) for p in params]
             self.v = [np.zeros_like(p) for p in params]
         self.t += 1

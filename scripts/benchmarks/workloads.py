@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Layer = tuple[Any, ...]
+Run = Callable[[list[Array]], list[Any]]  # what a peer's `prepare` returns
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Workload:
         """Whether the input has the shape (N, 1, 28, 28)."""
         return self.layers[0][0] == "convolution"
 
-    def data(self) -> tuple[np.ndarray, np.ndarray]:
+    def data(self) -> tuple[Array, Array]:
         """Return the inputs and targets: MNIST's sample, or the table of XOR."""
         from chainrule.datasets import load_mnist_sample, xor_truth_table
 
@@ -40,9 +44,9 @@ class Workload:
         whole = len(x) // self.batch * self.batch
         return x[:whole], t[:whole].astype(np.int64)
 
-    def weights(self, rng: np.random.Generator, dtype: Any) -> list[np.ndarray]:
+    def weights(self, rng: np.random.Generator, dtype: Any) -> list[Array]:
         """Draw the initial weights and biases, layer by layer."""
-        arrays = []
+        arrays: list[Array] = []
         for kind, *sizes in self.layers:
             if kind == "matmul":
                 arrays.append(rng.uniform(-1, 1, sizes))
@@ -58,7 +62,7 @@ class Workload:
                 ]
         return [array.astype(dtype) for array in arrays]
 
-    def orders(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+    def orders(self, rng: np.random.Generator, rows: int) -> Array:
         """Draw the rows of each batch of the timed epochs: shape (epochs, steps, batch)."""
         if self.batch is None:
             return np.tile(np.arange(rows), (self.epochs, 6000, 1))
@@ -70,7 +74,8 @@ class Workload:
 
         Each layer takes three, forward, dW and dx; the first needs no dx.
         """
-        rows, side, found = self.batch or 4, 28, []
+        rows, side = self.batch or 4, 28
+        found: list[tuple[int, int, int]] = []
         for kind, *sizes in self.layers:
             if kind == "pool":
                 side //= sizes[0]
