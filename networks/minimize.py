@@ -70,6 +70,12 @@ def minimize(
         empty, or hold something else than finite numbers.
     FloatingPointError
         If the loss is NaN or infinite at the start.
+
+    Notes
+    -----
+    L-BFGS-B works on matrices of 20x20, for which SciPy's BLAS may wake threads at a cost of
+    milliseconds an iteration. For small nets the environment variable ``OPENBLAS_NUM_THREADS=1``
+    then saves most of the time.
     """
     from scipy import optimize
 
