@@ -1,9 +1,14 @@
+import os
 import runpy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# The tests run side by side, where BLAS's threads would only wait for each other. NumPy reads this
+# when it is first imported, here and in the programs that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
