@@ -106,8 +106,9 @@ class Network(Layer):
         ValueError
             If the file is damaged, holds a pickle, or is of another net; then nothing has changed.
         """
+        state = read_npz(path)
         try:
-            self.load_state_dict(read_npz(path))
+            self.load_state_dict(state)
         except ValueError as error:
             error.add_note(f"in {path}")
             raise
