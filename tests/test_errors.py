@@ -435,6 +435,6 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path, harm, other, says):
     with pytest.raises(ValueError, match=r".") as caught:
         loader.load(path)
     assert str(caught.value) == says.format(path=path)
-    assert caught.value.__notes__ == [f"in {path}"]
+    assert (str(path) in says.format(path=path)) != hasattr(caught.value, "__notes__")  # named once
     for name, array in loader.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
