@@ -98,7 +98,7 @@ def layer_laws(
     *inputs : arrays, numbers or nested tuples of them
         What ``forward`` gets; see `check_gradients`.
     rng : numpy.random.Generator, optional
-        Draws upstream gradients and the seeds given to the factory; by default one of a seed of its own.
+        Draws upstream gradients and the seeds given to the factory; by default its own seed.
     batched : bool, default True
         Whether the first axis of the inputs is a batch. Only for inputs of two or more axes.
 
