@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from . import _parts
 
 Array = NDArray[Any]
 
@@ -18,6 +21,9 @@ class Layer:
     ``backward(dout)`` returns one gradient per input (several inputs: a tuple) and assigns the
     gradient of each parameter ``W`` to ``dW``. A value is an array, a Python number, or a tuple
     of values. Neither method writes into its arguments or into an array it returned before.
+
+    A layer may be made of layers: those in its attributes lend it their parameters, its mode
+    reaches them, and their state is saved with its own.
 
     Attributes
     ----------
@@ -36,13 +42,27 @@ class Layer:
 
     @property
     def params(self) -> list[Array]:
-        """The trained arrays themselves, in the order of `param_names`."""
-        return [getattr(self, name) for name in self.param_names]
+        """The trained arrays themselves, in the order of `param_names`, then those of its parts.
+
+        An array that several layers share is listed once.
+        """
+        found: dict[int, Array] = {}
+        for layer, name in self._trained():
+            for param in (getattr(layer, name),) if name else layer.params:
+                found[id(param)] = param
+        return list(found.values())
 
     @property
     def grads(self) -> list[Array]:
-        """Their gradients from the latest `backward`, in the same order."""
-        return [getattr(self, "d" + name) for name in self.param_names]
+        """Their gradients from the latest `backward`; that of a shared array is the sum."""
+        total: dict[int, Array] = {}
+        for layer, name in self._trained():
+            params = (getattr(layer, name),) if name else layer.params
+            grads = (getattr(layer, "d" + name),) if name else layer.grads
+            for param, grad in zip(params, grads, strict=True):
+                key = id(param)
+                total[key] = total[key] + grad if key in total else grad
+        return list(total.values())
 
     def forward(self, *inputs: Any) -> Any:
         """Return the layer's value and remember what `backward` needs."""
@@ -74,7 +94,7 @@ class Layer:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the parameters and buffers, by name."""
-        return {name: np.array(array) for name, array in self._state()}
+        return {name: np.array(array) for name, array in _parts.state(self)}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Copy `state` into the parameters and buffers, in place.
@@ -84,7 +104,7 @@ class Layer:
         ValueError
             If names, shapes or kinds of dtype differ; then nothing has changed.
         """
-        mine = self._state()
+        mine = _parts.state(self)
         new = {name: np.asarray(array) for name, array in state.items()}
         names = [name for name, _ in mine]
         missing, unknown = sorted(set(names) - set(new)), sorted(set(new) - set(names))
@@ -149,9 +169,15 @@ class Layer:
             )
         return dout
 
+    def _trained(self) -> list[tuple[Any, str]]:
+        """Each parameter as a layer and a name; no name where the layer lists its own."""
+        own: list[tuple[Any, str]] = [(self, name) for name in self.param_names]
+        return own + [(part, "") for part in _parts.parts(self).values() if hasattr(part, "params")]
+
     def _walk(self) -> Iterator[Any]:
         """Yield this layer and all below it that have a mode."""
         yield self
+        yield from (layer for _, layer in _parts.places(self) if hasattr(layer, "training"))
 
     def _real(self, x: Any, name: str) -> Array:
         try:
@@ -162,17 +188,21 @@ class Layer:
             raise TypeError(f"{self!r}: {name} is of dtype {array.dtype}, expected real numbers")
         return array
 
-    def _state(self) -> list[tuple[str, Array]]:
-        return [(name, getattr(self, name)) for name in self.param_names + self.buffer_names]
-
     def __getattr__(self, name: str) -> NoReturn:
         # Only reached where the attribute does not exist, or its property found one missing.
-        hint = "call forward() before backward()"
-        if name == "grads" or name.removeprefix("d") in self.param_names:
-            hint = "call forward() and backward() first"
+        hint = ""
         if name == "params" or name in self.param_names:
-            hint = f"param_names is {self.param_names}: set each in __init__"
-        raise AttributeError(f"{type(self).__name__} has no {name!r}; {hint}")
+            hint = f"; param_names is {self.param_names}: set each in __init__"
+        elif name == "grads" or name.removeprefix("d") in self.param_names:
+            hint = "; call forward() and backward() first"
+        elif self._mentions(name):
+            hint = "; call forward() before backward()"
+        raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}", name=name, obj=self)
+
+    def _mentions(self, name: str) -> bool:
+        """Whether the layer's own code reads or sets the attribute."""
+        code = (f for cls in type(self).__mro__ for f in vars(cls).values())
+        return any(name in f.__code__.co_names for f in code if isinstance(f, FunctionType))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

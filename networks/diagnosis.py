@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..layers._parts import places, title
 from .batching import nonfinite
-from .network import Network, _places, _title
+from .network import Network
 
 
 def culprit(net: Any, x: Any, t: Any) -> str:
@@ -16,7 +17,7 @@ def culprit(net: Any, x: Any, t: Any) -> str:
     for name, array in (("x", x), ("t", t)):
         if found := nonfinite(np.asarray(array)):
             return f"the batch itself is not finite: {name}{found}"
-    layers = dict(_places(net)) if isinstance(net, Network) else {"": net}
+    layers = dict(places(net)) if isinstance(net, Network) else {"": net}
     return (
         _parameters(layers)
         or _first_output(net, layers, x)
@@ -63,4 +64,4 @@ def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
 
 
 def _where(place: str, layer: Any) -> str:
-    return f"layer {place}, {_title(layer)}" if place else _title(layer)
+    return f"layer {place}, {title(layer)}" if place else title(layer)

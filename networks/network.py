@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from os import PathLike
-from typing import Any, Self, overload
+from typing import Any, overload
 
 from ..layers import Layer
-from ..layers.base import Array
+from ..layers._parts import is_layer, parts, places, title
 from .checkpoint import read_npz, write_npz
 
 
@@ -38,47 +38,20 @@ class Network(Layer):
                     f"{name}: layer {i} is the class {layer.__name__}, expected an instance, "
                     f"such as {layer.__name__}(...)"
                 )
-            if not (hasattr(layer, "forward") and hasattr(layer, "backward")):
+            if not is_layer(layer):
                 raise TypeError(
                     f"{name}: layer {i} is {layer!r}, expected an object with forward and backward"
                 )
         self.layers = layers
-        places: dict[int, str] = {}
-        for place, layer in _places(self):
-            if id(layer) in places:
+        found: dict[int, str] = {}
+        for place, layer in places(self):
+            if id(layer) in found:
                 raise ValueError(
-                    f"{name}: the same {_title(layer)} stands at {places[id(layer)]} and {place}; "
+                    f"{name}: the same {title(layer)} stands at {found[id(layer)]} and {place}; "
                     "a layer remembers one forward, so it may stand at one place only"
                 )
-            places[id(layer)] = place
-        self._trained = [(layer, name) for _, layer in _places(self) for name in _trained(layer)]
-
-    @property
-    def params(self) -> list[Array]:
-        """The trained arrays of all layers; one that several layers share is listed once."""
-        found: dict[int, Array] = {}
-        for layer, name in self._trained:
-            if name:
-                param = getattr(layer, name)
-                found[id(param)] = param
-            else:
-                found |= {id(param): param for param in layer.params}
-        return list(found.values())
-
-    @property
-    def grads(self) -> list[Array]:
-        """Their gradients from the latest `backward`; that of a shared array is the sum."""
-        pairs: list[tuple[Array, Array]] = []
-        for layer, name in self._trained:
-            if name:
-                pairs.append((getattr(layer, name), getattr(layer, "d" + name)))
-            else:
-                pairs += zip(layer.params, layer.grads, strict=True)
-        total: dict[int, Array] = {}
-        for param, grad in pairs:
-            key = id(param)
-            total[key] = total[key] + grad if key in total else grad
-        return list(total.values())
+            found[id(layer)] = place
+        self._pairs = [pair for part in parts(self).values() for pair in _pairs(part)]
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -89,10 +62,14 @@ class Network(Layer):
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: slice) -> Network: ...
     def __getitem__(self, index: int | slice) -> Any:
         """Return one layer, or a network of the same kind over a slice of them."""
-        return type(self)(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+        if not isinstance(index, slice):
+            return self.layers[index]
+        # A subclass that makes its own layers is no kind to make of others.
+        kind = next(c for c in type(self).__mro__ if c.__init__ is Network.__init__)  # type: ignore[misc]
+        return kind(*self.layers[index])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters and buffers to `path` as ``.npz``; an old file stays until then."""
@@ -115,35 +92,22 @@ class Network(Layer):
 
     def summary(self) -> str:
         """Return a table of the layers and how many parameters each has."""
-        rows = [(place, _title(layer), _count(layer)) for place, layer in _places(self)]
+        rows = [(place, title(layer), _count(layer)) for place, layer in places(self)]
         rows.append(("", "total", sum(param.size for param in self.params)))
-        place, title = (max(map(len, column)) for column in list(zip(*rows, strict=True))[:2])
-        lines = [f"{a:<{place}}  {b:<{title}}  {c:>12,}" for a, b, c in rows]
-        return "\n".join([f"{'':<{place}}  {'layer':<{title}}  {'parameters':>12}", *lines])
+        left, middle = (max(map(len, column)) for column in list(zip(*rows, strict=True))[:2])
+        lines = [f"{a:<{left}}  {b:<{middle}}  {c:>12,}" for a, b, c in rows]
+        return "\n".join([f"{'':<{left}}  {'layer':<{middle}}  {'parameters':>12}", *lines])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
-    def _state(self) -> list[tuple[str, Array]]:
-        state: list[tuple[str, Array]] = []
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, Layer):
-                state += [(f"{i}.{name}", array) for name, array in layer._state()]
-            else:
-                params = getattr(layer, "params", [])
-                state += [(f"{i}.params.{k}", param) for k, param in enumerate(params)]
-        return state
-
-    def _walk(self) -> Iterator[Any]:
-        yield self
-        for _, layer in _places(self):
-            if hasattr(layer, "training"):
-                yield layer
+    def _trained(self) -> list[tuple[Any, str]]:
+        return self._pairs
 
     def _note(self, error: Exception, layer: object) -> None:
         """Add to `error` where in the network it happened."""
         place = next(i for i, other in enumerate(self.layers) if other is layer)
-        error.add_note(f"in {type(self).__name__}, layer {place}: {_title(layer)}")
+        error.add_note(f"in {type(self).__name__}, layer {place}: {title(layer)}")
 
 
 def call(layer: Any, value: Any) -> Any:
@@ -170,27 +134,15 @@ def _nearer(kind: type) -> str:
     raise TypeError(f"{kind.__name__} has no backward()")
 
 
-def _places(network: Network) -> Iterator[tuple[str, Any]]:
-    """Yield all layers below `network` with their places, such as ``1.0``."""
-    for i, layer in enumerate(network.layers):
-        yield str(i), layer
-        if isinstance(layer, Network):
-            yield from ((f"{i}.{place}", below) for place, below in _places(layer))
-
-
-def _trained(layer: Any) -> tuple[str, ...]:
-    """Return the names of a layer's parameters, or one empty name if it lists them itself."""
-    if isinstance(layer, Network):
-        return ()  # its layers are listed themselves
+def _pairs(layer: Any) -> list[tuple[Any, str]]:
+    """Return a layer's parameters as `Layer._trained` does, by name where it only has its own."""
     kind = type(layer)
-    if isinstance(layer, Layer) and kind.params is Layer.params and kind.grads is Layer.grads:
-        return layer.param_names
-    return ("",) if hasattr(layer, "params") else ()
+    derived = isinstance(layer, Layer) and kind.params is Layer.params and kind.grads is Layer.grads
+    if derived and (isinstance(layer, Network) or not parts(layer)):
+        pairs: list[tuple[Any, str]] = layer._trained()
+        return pairs
+    return [(layer, "")] if hasattr(layer, "params") else []
 
 
 def _count(layer: Any) -> int:
     return sum(param.size for param in getattr(layer, "params", []))
-
-
-def _title(layer: object) -> str:
-    return type(layer).__name__ if isinstance(layer, Network) else repr(layer)

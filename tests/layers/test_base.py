@@ -132,3 +132,8 @@ def test_integers_become_floats_of_the_layer():
     layer = Affine(np.ones((2, 1), np.float32), np.zeros(1, np.float32))
     for _ in range(2):
         assert layer.forward(np.array([[1, 2]])).dtype == np.float32
+
+
+def test_an_attribute_that_no_method_knows_is_not_blamed_on_forward():
+    with pytest.raises(AttributeError, match=r"^Scale has no 'fit'$"):
+        Scale(np.ones(3)).fit  # noqa: B018
