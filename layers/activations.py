@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ._numbers import as_number
 from .base import Array, Layer
 
 
@@ -65,7 +66,7 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, slope: float = 0.01) -> None:
-        self.slope = slope
+        self.slope = as_number(slope, "LeakyReLU: slope")
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
@@ -105,7 +106,7 @@ class Softplus(Layer):
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        return softplus(x)
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # no overflow
 
     def backward(self, dout: Any) -> Array:
         from scipy.special import expit
@@ -128,11 +129,6 @@ class Softmax(Layer):
     def backward(self, dout: Any) -> Array:
         y, dout = self.y, self.as_dout(dout, self.y.shape)
         return y * (dout - (dout * y).sum(axis=-1, keepdims=True))
-
-
-def softplus(x: Array) -> Array:
-    """``log(1 + exp(x))``, without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 _QUIET = Context()

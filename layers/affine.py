@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ._numbers import as_count
 from .base import Array, Layer, as_parameter
 from .initializers import Initializer, he_normal
 
@@ -44,7 +45,13 @@ class MatMul(Layer):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W of shape (inputs, outputs) is drawn from `rng` by `init`."""
-        return cls(init((inputs, outputs), inputs, outputs, rng, dtype))
+        return cls(cls._draw(inputs, outputs, rng, init, dtype))
+
+    @classmethod
+    def _draw(cls, inputs: int, outputs: int, rng: Any, init: Initializer, dtype: Any) -> Array:
+        name = f"{cls.__name__}.random"
+        D, M = as_count(inputs, f"{name}: inputs"), as_count(outputs, f"{name}: outputs")
+        return init((D, M), D, M, rng, dtype)
 
     def expects(self, shape: tuple[int, ...]) -> str:
         inputs = len(self.W)
@@ -107,7 +114,7 @@ class Affine(MatMul):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W is drawn from `rng` by `init` and whose b is zero."""
-        return cls(init((inputs, outputs), inputs, outputs, rng, dtype), np.zeros(outputs, dtype))
+        return cls(cls._draw(inputs, outputs, rng, init, dtype), np.zeros(outputs, dtype))
 
     def forward(self, x: Any) -> Array:
         out = super().forward(x)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ._numbers import as_count
 from .base import Array, Layer
 
 
@@ -90,9 +91,11 @@ class Repeat(Layer):
     """
 
     def __init__(self, n: int, axis: int = 0) -> None:
-        if n < 1:
-            raise ValueError(f"Repeat: n is {n}, expected at least 1")
-        self.n, self.axis = n, axis
+        self.n, self.axis = as_count(n, "Repeat: n"), axis
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        new = len(shape) + 1
+        return "" if -new <= self.axis < new else f"one with a place for axis {self.axis}"
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
@@ -117,7 +120,12 @@ class Sum(Layer):
     """
 
     def __init__(self, axis: int | tuple[int, ...] | None = None) -> None:
-        self.axis = axis
+        self.axis = tuple(axis) if isinstance(axis, list) else axis
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis or 0,)
+        fits = self.axis is None or all(-len(shape) <= axis < len(shape) for axis in axes)
+        return "" if fits else f"one with axis {self.axis}"
 
     def forward(self, x: Any) -> Any:
         x = self.as_input(x)
@@ -141,6 +149,8 @@ def _as_operand(layer: Layer, value: Any, name: str) -> Any:
 
 def _unbroadcast(gradient: Any, operand: Any) -> Any:
     """Sum `gradient` over the axes along which `operand` was broadcast."""
+    if isinstance(operand, int | float) and isinstance(gradient, np.ndarray):
+        return gradient.sum().item()
     shape = np.shape(operand)
     if np.shape(gradient) == shape:
         return gradient

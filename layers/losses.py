@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .activations import softplus
+from ._numbers import as_number
 from .base import Array, Layer
 
 
@@ -98,9 +98,9 @@ class HuberLoss(_Loss):
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        if not delta > 0:
+        self.delta = as_number(delta, "HuberLoss: delta")
+        if not self.delta > 0:
             raise ValueError(f"HuberLoss: delta is {delta}, expected a positive number")
-        self.delta = delta
 
     def forward(self, y: Any, t: Any) -> float:
         y = self.as_input(y, "y")
@@ -133,16 +133,16 @@ class CrossEntropyLoss(_Loss):
         y = self.as_input(y, "y")
         t = self._real(t, "t")
         z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")
-        self.p = np.exp(z)
-        total = self.p.sum(axis=-1, keepdims=True)
-        self.p /= total
         if t.shape == y.shape[:-1]:
             classes = y.shape[-1]
             self.t = np.arange(0, z.size, classes) + self._labels(t, classes)  # places in a row
             picked = z.ravel()[self.t]
         else:
             self.t = self._distribution(y, t)
-            picked = self.t * z
+            picked = self.t * np.where(self.t > 0, z, 0)  # a masked logit, -inf, counts nothing
+        self.p = np.exp(z)
+        total = self.p.sum(axis=-1, keepdims=True)
+        self.p /= total
         loss = float(np.log(total).sum() - picked.sum())
         return loss * self._weight(total.size)
 
@@ -190,11 +190,14 @@ class BinaryCrossEntropyLoss(_Loss):
     """
 
     def forward(self, y: Any, t: Any) -> float:
-        self.y = y = self.as_input(y, "y")
-        self.t = t = self._like(y, t)
+        y = self.as_input(y, "y")
+        t = self._like(y, t)
         if not (t.min() >= 0 and t.max() <= 1):
             raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
-        return float((softplus(y) - y * t).sum()) * self._weight(y.size)
+        self.y, self.t = y, t
+        # max(y, 0) - y t is exact where y and t agree; log(1 + exp(y)) - y t would cancel.
+        terms = np.maximum(y, 0) - y * t + np.log1p(np.exp(-np.abs(y)))
+        return float(terms.sum()) * self._weight(y.size)
 
     def backward(self, dout: Any = 1.0) -> Array:
         from scipy.special import expit

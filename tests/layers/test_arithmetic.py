@@ -81,3 +81,15 @@ def test_sum_spreads_its_gradient(axis):
 def test_repeat_wants_a_copy_at_least():
     with pytest.raises(ValueError, match="Repeat: n is 0"):
         Repeat(0)
+
+
+def test_a_number_beside_an_array_has_a_number_as_gradient():
+    mul, add = MulLayer(), AddLayer()
+    mul.forward(np.arange(3.0), 2)
+    add.forward(1.5, np.arange(3.0))
+    dx, dy = mul.backward(np.array([1.0, 10.0, 100.0]))
+    assert dx.tolist() == [2, 20, 200]
+    assert (type(dy), dy) == (float, 210)
+    dx, dy = add.backward(np.ones(3))
+    assert (type(dx), dx) == (float, 3)
+    assert dy.tolist() == [1, 1, 1]

@@ -130,3 +130,27 @@ def test_other_mistakes():
     loss.forward([1.0], [2.0])
     with pytest.raises(ValueError, match=r"dout has shape \(2,\), expected a number"):
         loss.backward(np.ones(2))
+
+
+def test_binary_cross_entropy_of_a_sure_and_right_prediction_does_not_cancel():
+    y = np.array([30.0, -30.0], np.float32)
+    loss = BinaryCrossEntropyLoss("sum").forward(y, np.array([1.0, 0.0], np.float32))
+    assert loss == pytest.approx(2 * np.log1p(np.exp(-30.0)), rel=1e-6)
+
+
+def test_a_masked_logit_takes_no_part_in_the_loss():
+    y, loss = np.array([[0.0, -np.inf, 1.0]]), CrossEntropyLoss()
+    of_label = loss.forward(y, np.array([0]))
+    assert loss.forward(y, np.array([[1.0, 0.0, 0.0]])) == pytest.approx(of_label)
+    assert loss.backward() == pytest.approx(
+        np.exp([[0.0, -np.inf, 1.0]]) / (1 + np.e) - [[1, 0, 0]]
+    )
+
+
+def test_a_refused_target_leaves_the_loss_as_it_was():
+    loss = CrossEntropyLoss()
+    loss.forward(np.zeros((2, 3)), np.array([0, 1]))
+    before = loss.backward()
+    with pytest.raises(ValueError, match="label"):
+        loss.forward(np.eye(3)[:2], np.array([0, 9]))
+    assert np.array_equal(loss.backward(), before)
