@@ -57,11 +57,11 @@ class Layer:
         """Their gradients from the latest `backward`; that of a shared array is the sum."""
         total: dict[int, Array] = {}
         for layer, name in self._trained():
-            params = (getattr(layer, name),) if name else layer.params
-            grads = (getattr(layer, "d" + name),) if name else layer.grads
-            for param, grad in zip(params, grads, strict=True):
-                key = id(param)
-                total[key] = total[key] + grad if key in total else grad
+            if name:
+                _add(total, getattr(layer, name), getattr(layer, "d" + name))
+            else:
+                for param, grad in zip(layer.params, layer.grads, strict=True):
+                    _add(total, param, grad)
         return list(total.values())
 
     def forward(self, *inputs: Any) -> Any:
@@ -222,3 +222,8 @@ def as_parameter(value: ArrayLike, name: str) -> Array:
     if array.dtype.kind != "f":
         raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
     return array
+
+
+def _add(total: dict[int, Array], param: Array, grad: Array) -> None:
+    key = id(param)
+    total[key] = total[key] + grad if key in total else grad
