@@ -11,9 +11,8 @@ import hashlib
 import math
 import os
 import struct
-import uuid
 import zlib
-from pathlib import Path
+from contextlib import suppress
 from typing import IO, Any, cast
 
 import numpy as np
@@ -56,27 +55,33 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     """Write `array` as an IDX file, gzipped if `path` ends in ``.gz``.
 
-    The bytes go to a temporary file beside `path`, which is then renamed, so that `path` is
-    never half written. The same array always gives the same bytes.
+    The bytes go to a ``.part`` file beside `path`, which is synced and renamed: a kill leaves the
+    old file or the new one, and perhaps a ``.part`` to delete; of two writers at once the last
+    wins. If `path` is a symbolic link, its target is written. The same array always gives the same
+    bytes.
 
     Raises
     ------
     TypeError
-        If IDX has no code for the dtype.
+        If IDX has no code for the dtype; then nothing is written.
+    OSError
+        If the file cannot be written; then the old one stays.
     """
     array = np.asarray(array)
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    content, name = b"".join((_header(array), _data(array))), os.fsdecode(path)
+    if name.endswith(".gz"):
+        content = gzip.compress(content, mtime=0)
+    target = os.path.realpath(name)
+    part = f"{target}.{os.urandom(4).hex()}.part"
     try:
-        with open(temporary, "xb") as file:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as stream:
-                    _write(cast(IO[bytes], stream), array)
-            else:
-                _write(file, array)
-        os.replace(temporary, path)
+        with open(part, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(part)
         raise
 
 
@@ -116,11 +121,6 @@ def _read(stream: IO[bytes], path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     except ValueError as error:  # an empty array can still have dimensions beyond NumPy's
         raise ValueError(f"{path}: absurd size: {claim}: {error}") from error
     return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _write(stream: IO[bytes], array: npt.NDArray[Any]) -> None:
-    stream.write(_header(array))
-    stream.write(_data(array))
 
 
 def _header(array: npt.NDArray[Any]) -> bytes:

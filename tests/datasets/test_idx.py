@@ -182,6 +182,35 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
     assert read_idx(path).tolist() == [0, 1, 2]
 
 
+def test_of_two_writers_at_once_the_last_wins(tmp_path, monkeypatch):
+    path, replace = tmp_path / "a", os.replace
+
+    def late(part, target):
+        monkeypatch.setattr(os, "replace", replace)
+        write_idx(path, np.arange(3, dtype=np.uint8))
+        replace(part, target)
+
+    monkeypatch.setattr(os, "replace", late)
+    write_idx(path, np.arange(5, dtype=np.uint8))
+    assert read_idx(path).tolist() == [0, 1, 2, 3, 4]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_symbolic_link_stays_one(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    for size in (3, 5):
+        write_idx(os.fsencode(tmp_path / "link"), np.arange(size, dtype=np.uint8))
+        assert (tmp_path / "link").is_symlink()
+        assert len(read_idx(tmp_path / "target")) == size
+
+
+def test_a_folder_is_no_target(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_a_written_file_has_the_usual_permissions(tmp_path):
     (tmp_path / "usual").touch()
     write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
