@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..layers.base import Array
+from .hyperparameter import as_float
 
 
 def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
@@ -25,10 +26,10 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
     ------
     FloatingPointError
         If a gradient holds a NaN or an infinite value.
-    ValueError
-        If `max_norm` is not positive.
+    ValueError, TypeError
+        If `max_norm` is not a positive number.
     """
-    _check_positive("clip_gradients", "max_norm", max_norm)
+    max_norm = _positive(max_norm, "clip_gradients: max_norm")
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if not math.isfinite(norm):
         _check_finite(grads)
@@ -41,10 +42,10 @@ def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
 
     Raises
     ------
-    ValueError
-        If `max_value` is not positive.
+    ValueError, TypeError
+        If `max_value` is not a positive number.
     """
-    _check_positive("clip_values", "max_value", max_value)
+    max_value = _positive(max_value, "clip_values: max_value")
     return [np.clip(g, -max_value, max_value) for g in grads]
 
 
@@ -56,6 +57,8 @@ def _check_finite(grads: Sequence[Array]) -> None:
             raise FloatingPointError(f"clip_gradients: gradient {k} is {g[place]} at {place}")
 
 
-def _check_positive(function: str, name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{function}: {name} is {value}, expected a positive number")
+def _positive(value: float, what: str) -> float:
+    number = as_float(value, what)
+    if not number > 0:
+        raise ValueError(f"{what} is {number}, expected a positive number")
+    return number

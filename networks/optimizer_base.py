@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..layers.base import Array
+from .hyperparameter import Hyperparameter
 
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
@@ -32,23 +33,14 @@ class Optimizer:
 
     slots: tuple[str, ...] = ()
     settings: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+    lr = Hyperparameter()
+    weight_decay = Hyperparameter()
 
     def __init__(self, lr: float, weight_decay: float) -> None:
-        self.lr = lr
-        self.weight_decay = self._at_least_0("weight_decay", weight_decay)
+        self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
         self._state: list[list[Array]] = []  # for each slot the arrays of all parameters
         self._shapes: list[tuple[int, ...]] | None = None  # of the parameters, once seen
-
-    @property
-    def lr(self) -> float:
-        """Learning rate."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        # A Python float: a np.float64 would turn float32 parameters into float64 on the way.
-        self._lr = self._at_least_0("lr", value)
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Move the parameters in place against their gradients.
@@ -59,9 +51,11 @@ class Optimizer:
             If the gradients are not of the parameters' number and shapes, or the parameters not
             those of the steps before; then nothing has changed.
         TypeError
-            If a parameter is not of a floating dtype.
+            If a parameter is neither float32 nor float64.
         """
-        if not ([p.shape for p in params] == [g.shape for g in grads] == self._shapes):
+        shapes = [p.shape for p in params]
+        ready = shapes == self._shapes and len(self._state) == len(self.slots)
+        if not ready or shapes != [g.shape for g in grads]:
             self._begin(params, grads)
         self.t += 1
         if self.weight_decay:
@@ -83,7 +77,9 @@ class Optimizer:
         """Copies of all that the next step depends on: class, settings, step count and slots."""
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
         state |= {name: np.array(getattr(self, name)) for name in self.settings}
-        for slot, arrays in zip(self.slots, self._state, strict=bool(self._state)):
+        slots = dict(zip(self.slots, self._state, strict=False))  # none before the first step
+        state["arrays"] = np.array(len(slots) and len(self._state[0]))
+        for slot, arrays in slots.items():
             state |= {f"{slot}.{k}": array.copy() for k, array in enumerate(arrays)}
         return state
 
@@ -92,64 +88,79 @@ class Optimizer:
 
         Raises
         ------
-        ValueError
-            If it is of another class, or names are missing or unknown; then nothing has changed.
+        ValueError, TypeError
+            If it is of another class, names are missing or unknown, or a value is none that a
+            state can have; then nothing has changed.
         """
         new = {name: np.array(value) for name, value in state.items()}
-        name = type(self).__name__
+        name, fresh = type(self).__name__, copy.copy(self)
         if str(new.get("class")) != name:
             raise ValueError(f"{name}: the state is of class {new.get('class')}")
-        numbers = ["t", *self.settings]
-        count = sum(key.startswith(f"{self.slots[0]}.") for key in new) if self.slots else 0
-        slots = [[f"{slot}.{k}" for k in range(count)] for slot in self.slots]
-        expected = {"class", *numbers, *chain.from_iterable(slots)}
+        if missing := {"t", "arrays", *self.settings} - set(new):
+            raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(missing)} too")
+        for setting in self.settings:
+            setattr(fresh, setting, new[setting].tolist())
+        fresh.t, count = _count(name, "t", new["t"]), _count(name, "arrays", new["arrays"])
+        keys = [[f"{slot}.{k}" for k in range(count)] for slot in fresh.slots]
+        expected = {"class", "t", "arrays", *self.settings, *chain.from_iterable(keys)}
         if set(new) != expected:
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(expected)}")
-        for number in numbers:
-            setattr(self, number, new[number].tolist())
-        self._state = [[new[key] for key in keys] for keys in slots] if count else []
-        self._shapes = None
+        fresh._state = [[new[key] for key in slot] for slot in keys] if count else []
+        fresh._shapes = None
+        if fresh._state:
+            fresh.check_fits(fresh._state[0])
+        vars(self).update(vars(fresh))
+
+    def check_fits(self, params: Sequence[Array]) -> None:
+        """Raise unless the optimizer can go on with `params`.
+
+        Raises
+        ------
+        ValueError
+            If the state is for parameters of other shapes or dtypes.
+        TypeError
+            If a parameter is neither float32 nor float64: float16 has no room for the squares of
+            small gradients, and other floats are not the same on every machine.
+        """
+        for k, p in enumerate(params):
+            if p.dtype.char not in "fd":
+                raise TypeError(
+                    f"{self!r}: parameter {k} is of dtype {p.dtype}, expected float32 or float64"
+                )
+        theirs = [kind(p) for p in params]
+        for arrays in self._state:
+            if (ours := [kind(a) for a in arrays]) != theirs:
+                raise ValueError(f"{self!r}: the state is for {ours}, the parameters are {theirs}")
 
     def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Make the state for `params`, or find what does not fit."""
-        for k, p in enumerate(params):
-            if p.dtype.kind != "f":
-                raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
         shapes = [p.shape for p in params]
         if shapes != (came := [g.shape for g in grads]):
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
-        if self._shapes is not None:
+        if self._shapes is not None and shapes != self._shapes:
             raise ValueError(
                 f"{self!r}: the parameters have shapes {shapes}, before they had {self._shapes}; "
                 "each net needs an optimizer of its own"
             )
-        for arrays in self._state:  # loaded
-            ours, theirs = [_kind(a) for a in arrays], [_kind(p) for p in params]
-            if ours != theirs:
-                raise ValueError(f"{self!r}: the state is for {ours}, the parameters are {theirs}")
-        if not self._state:
+        self.check_fits(params)
+        if len(self._state) != len(self.slots):
             self._state = [[np.zeros_like(p) for p in params] for _ in self.slots]
         self._shapes = shapes
-
-    def _at_least_0(self, name: str, value: float) -> float:
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{type(self).__name__}: {name} is {value}, expected at least 0")
-        return float(value)
-
-    def _below_1(self, name: str, value: float) -> float:
-        if not 0 <= value < 1:
-            raise ValueError(
-                f"{type(self).__name__}: {name} is {value}, expected at least 0 and below 1"
-            )
-        return float(value)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
 
 
-def _kind(array: Array) -> str:
+def kind(array: Array) -> str:
+    """Dtype and shape, such as ``float32[3, 4]``."""
     return f"{array.dtype}{list(array.shape)}"
+
+
+def _count(name: str, what: str, value: Array) -> int:
+    if value.ndim or value.dtype.kind not in "iu" or value < 0:
+        raise ValueError(f"{name}: {what} is {value}, expected an integer, at least 0")
+    return int(value)
 
 
 def _blocks(*arrays: Array) -> Iterator[list[Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..layers.base import Array
+from .hyperparameter import Hyperparameter, in_range
 from .optimizer_base import Optimizer
 
 
@@ -32,6 +33,7 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "nesterov", "weight_decay")
+    momentum = Hyperparameter(below=1)
 
     def __init__(
         self,
@@ -42,11 +44,14 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, weight_decay)
-        self.momentum = self._below_1("momentum", momentum)
-        self.nesterov = nesterov
-        if nesterov and not momentum:
+        self.momentum, self.nesterov = momentum, nesterov
+        if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        self.slots = ("v",) if momentum else ()
+
+    @property
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # it follows from momentum
+        """The velocity, where there is momentum."""
+        return ("v",) if self.momentum else ()
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         for v in state:
@@ -74,10 +79,11 @@ class AdaGrad(Optimizer):
 
     slots = ("h",)
     settings = ("lr", "eps", "weight_decay")
+    eps = Hyperparameter()
 
     def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
-        self.eps = self._at_least_0("eps", eps)
+        self.eps = eps
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (h,) = state
@@ -105,12 +111,13 @@ class RMSProp(Optimizer):
 
     slots = ("v",)
     settings = ("lr", "rho", "eps", "weight_decay")
+    rho, eps = Hyperparameter(below=1), Hyperparameter()
 
     def __init__(
         self, lr: float = 0.01, rho: float = 0.99, *, eps: float = 1e-8, weight_decay: float = 0.0
     ) -> None:
         super().__init__(lr, weight_decay)
-        self.rho, self.eps = self._below_1("rho", rho), self._at_least_0("eps", eps)
+        self.rho, self.eps = rho, eps
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (v,) = state
@@ -145,6 +152,7 @@ class Adam(Optimizer):
 
     slots = ("M", "V")
     settings = ("lr", "betas", "eps", "weight_decay")
+    eps = Hyperparameter()
 
     def __init__(
         self,
@@ -155,9 +163,20 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, weight_decay)
+        self.betas, self.eps = betas, eps
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """The decay rates b1 and b2."""
+        return self._betas
+
+    @betas.setter
+    def betas(self, betas: tuple[float, float]) -> None:
+        name = type(self).__name__
+        if np.shape(betas) != (2,):
+            raise TypeError(f"{name}: betas is {betas!r}, expected a pair of numbers")
         b1, b2 = betas
-        self.betas = self._below_1("b1", b1), self._below_1("b2", b2)
-        self.eps = self._at_least_0("eps", eps)
+        self._betas = in_range(b1, f"{name}: b1", 1), in_range(b2, f"{name}: b2", 1)
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         M, V = state

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..layers.base import Array
+from .hyperparameter import Hyperparameter
 
 
 class L2:
@@ -21,8 +22,10 @@ class L2:
         At least 0.
     """
 
+    strength = Hyperparameter()
+
     def __init__(self, strength: float) -> None:
-        self.strength = _checked(self, strength)
+        self.strength = strength
 
     def value(self, params: Sequence[Array]) -> float:
         """Return the penalty."""
@@ -44,8 +47,10 @@ class L1:
         At least 0.
     """
 
+    strength = Hyperparameter()
+
     def __init__(self, strength: float) -> None:
-        self.strength = _checked(self, strength)
+        self.strength = strength
 
     def value(self, params: Sequence[Array]) -> float:
         """Return the penalty."""
@@ -57,9 +62,3 @@ class L1:
             g + self.strength * np.sign(W) if W.ndim > 1 else g
             for g, W in zip(grads, params, strict=True)
         ]
-
-
-def _checked(penalty: object, strength: float) -> float:
-    if not strength >= 0:
-        raise ValueError(f"{type(penalty).__name__}: strength is {strength}, expected at least 0")
-    return strength

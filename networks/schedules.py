@@ -5,23 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ..layers._numbers import as_count
+from .hyperparameter import as_float
+
 Schedule = Callable[[int], float]
 
 
 def constant(lr: float) -> Schedule:
     """``lr`` at every step."""
+    lr = as_float(lr, "constant: lr")
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """``lr * factor^(step // every)``: a staircase."""
-    _check_steps("step_decay", "every", every)
+    lr, factor = as_float(lr, "step_decay: lr"), as_float(factor, "step_decay: factor")
+    every = as_count(every, "step_decay: every")
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     """``lr * factor^(step / every)``: the staircase made smooth."""
-    _check_steps("exponential", "every", every)
+    lr, factor = as_float(lr, "exponential: lr"), as_float(factor, "exponential: factor")
+    every = as_count(every, "exponential: every")
     return lambda step: lr * factor ** (step / every)
 
 
@@ -31,7 +37,8 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     Loshchilov, Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts,
     https://arxiv.org/abs/1608.03983
     """
-    _check_steps("cosine", "steps", steps)
+    lr, final = as_float(lr, "cosine: lr"), as_float(final, "cosine: final")
+    steps = as_count(steps, "cosine: steps")
 
     def schedule(step: int) -> float:
         return final + (lr - final) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
@@ -45,10 +52,5 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     Goyal et al. (2017), Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour,
     https://arxiv.org/abs/1706.02677
     """
-    _check_steps("warm_up", "steps", steps)
+    steps = as_count(steps, "warm_up: steps")
     return lambda step: schedule(step) * min(1, (step + 1) / steps)
-
-
-def _check_steps(function: str, name: str, steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"{function}: {name} is {steps}, expected at least 1")

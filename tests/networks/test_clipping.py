@@ -55,6 +55,38 @@ def test_limits_that_are_not_positive(limit):
         clip_values([np.ones(1)], limit)
 
 
+@pytest.mark.parametrize("number", [np.float64, np.array])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda grads, number: clip_gradients(grads, number(0.5)),
+        lambda grads, number: clip_values(grads, number(0.5)),
+        lambda grads, number: L1(number(0.5)).add_to(grads, grads),
+        lambda grads, number: L2(number(0.5)).add_to(grads, grads),
+    ],
+)
+def test_numpy_numbers_leave_float32(change, number):
+    (changed,) = change([np.ones((2, 3), np.float32)], number)
+    assert changed.dtype == np.float32
+    assert not np.array_equal(changed, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("wrong", ["1", None, [1.0]])
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda wrong: clip_gradients([np.ones(1)], wrong), "clip_gradients: max_norm"),
+        (lambda wrong: clip_values([np.ones(1)], wrong), "clip_values: max_value"),
+        (L1, "L1: strength"),
+        (L2, "L2: strength"),
+    ],
+)
+def test_what_is_no_number(call, what, wrong):
+    with pytest.raises(TypeError) as caught:
+        call(wrong)
+    assert str(caught.value) == f"{what} is {wrong!r}, expected a number"
+
+
 def test_penalties_by_hand():
     W, b = np.array([[1.0, -2.0], [0.0, 3.0]]), np.array([5.0])
     assert L2(0.1).value([W, b]) == pytest.approx(0.05 * 14)
@@ -81,6 +113,7 @@ def test_penalties_against_finite_differences(penalty):
 
 
 @pytest.mark.parametrize("penalty", [L1, L2])
-def test_strength_below_0(penalty):
-    with pytest.raises(ValueError, match=f"{penalty.__name__}: strength is -1"):
-        penalty(-1)
+@pytest.mark.parametrize("strength", [-1.0, np.nan, np.inf])
+def test_strength_out_of_range(penalty, strength):
+    with pytest.raises(ValueError, match=f"{penalty.__name__}: strength is {strength}"):
+        penalty(strength)

@@ -176,12 +176,34 @@ def test_lr_changes_between_steps():
     assert p == [0.25]
 
 
-def test_a_numpy_scalar_as_lr_keeps_float32_arithmetic():
+@pytest.mark.parametrize("number", [np.float64, np.array])
+@pytest.mark.parametrize("kind", [SGD, AdaGrad, RMSProp, Adam, AdamW])
+def test_numpy_numbers_become_pythons_which_keep_float32_arithmetic(kind, number):
+    made = kind()
+    names = [name for name in made.settings if name not in ("nesterov", "betas")]
+    again = kind(**{name: number(getattr(made, name) or 0.5) for name in names})
+    assert all(type(getattr(again, name)) is float for name in names)
+    if kind in (Adam, AdamW):
+        assert [type(b) for b in kind(betas=number([0.5, 0.6])).betas] == [float, float]
+
+
+def test_a_numpy_number_as_lr_to_the_last_bit():
     rng = np.random.default_rng(7)
     (p,), (g,) = draw(rng, np.float32, [(9,)]), draw(rng, np.float32, [(9,)])
     expected = p - 0.1 * g
     SGD(np.float64(0.1)).step([p], [g])
     np.testing.assert_array_equal(p, expected)
+
+
+def test_momentum_switched_on_and_off():
+    rng = np.random.default_rng(10)
+    optimizer, params, grads = SGD(0.5), [np.zeros(3)], draw(rng, shapes=[(3,)])
+    g, expected = grads[0], np.zeros(3)
+    for momentum, move in ((0.0, g), (0.5, g), (0.5, 1.5 * g), (0.0, g), (0.5, g)):
+        optimizer.momentum = momentum
+        optimizer.step(params, grads)
+        expected -= 0.5 * move
+        np.testing.assert_allclose(params[0], expected)
 
 
 @pytest.mark.parametrize("make", MAKE)
@@ -199,9 +221,10 @@ def test_wrong_arguments_change_nothing(make):
     optimizer.step(params, grads)
     with pytest.raises(ValueError, match="before they had"):
         optimizer.step(params[:2], grads[:2])
-    ints = np.array([1, 2])
-    with pytest.raises(TypeError, match="parameter 0 is of dtype int64"):
-        make().step([ints], [np.ones(2)])
+    for dtype in (np.int64, np.float16, np.longdouble, np.complex128):
+        p = np.array([1, 2], dtype)
+        with pytest.raises(TypeError, match=f"parameter 0 is of dtype {p.dtype}, expected float32"):
+            make().step([p], [np.ones(2)])
 
 
 def test_a_state_that_does_not_fit_is_refused():
@@ -221,11 +244,69 @@ def test_a_state_that_does_not_fit_is_refused():
         with pytest.raises(ValueError, match="expected"):
             fresh.load_state_dict(broken)
         assert fresh.lr == 0.7
+    with pytest.raises(ValueError, match="the state is for"):
+        Adam().load_state_dict(state | {"V.1": np.ones(3)})
     for others in (draw(rng, np.float32), params[:2], [params[1], params[0], *params[2:]]):
         fresh = Adam()
         fresh.load_state_dict(state)
         with pytest.raises(ValueError, match="the state is for"):
             fresh.step(others, [np.ones_like(p) for p in others])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", -1.0),
+        ("lr", "0.1"),
+        ("lr", [0.1]),
+        ("eps", np.nan),
+        ("weight_decay", np.inf),
+        ("betas", (0.9, 1.0)),
+        ("betas", 0.9),
+        ("t", -1),
+        ("t", 1.5),
+        ("t", [1]),
+        ("arrays", 0),
+        ("arrays", 5),
+        ("M.0", np.ones((3, 4), int)),
+        ("M.0", np.ones((3, 4), np.float16)),
+    ],
+)
+def test_a_wrong_value_in_a_state_changes_nothing(name, value):
+    rng = np.random.default_rng(11)
+    params = draw(rng)
+    adam, other = Adam(), Adam(0.7, (0.5, 0.6), eps=0.1, weight_decay=0.3)
+    adam.step(params, draw(rng))
+    other.step(params, draw(rng))
+    before = other.state_dict()
+    with pytest.raises((ValueError, TypeError), match="Adam"):
+        other.load_state_dict(adam.state_dict() | {name: value})
+    assert other.betas == (0.5, 0.6)
+    after = other.state_dict()
+    for key in before | after:
+        np.testing.assert_array_equal(after[key], before[key])
+
+
+def test_the_loaded_momentum_decides_what_is_kept():
+    rng = np.random.default_rng(12)
+    batches = [draw(rng) for _ in range(6)]
+    for done in (0, 3):
+        one, params, other = SGD(0.1, 0.9), draw(rng), SGD(0.1)
+        for grads in batches[:done]:
+            one.step(params, grads)
+        copies = [p.copy() for p in params]
+        other.load_state_dict(one.state_dict())
+        for grads in batches:
+            one.step(params, grads)
+            other.step(copies, grads)
+        for p, q in zip(params, copies, strict=True):
+            np.testing.assert_array_equal(p, q)
+
+
+def test_the_betas_are_a_tuple_again():
+    other = Adam()
+    other.load_state_dict(Adam(betas=(0.5, 0.6)).state_dict())
+    assert other.betas == (0.5, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +327,23 @@ def test_a_state_that_does_not_fit_is_refused():
 def test_settings_out_of_range(make):
     with pytest.raises(ValueError, match=r"expected|needs"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD("0.1"), "SGD: lr is '0.1', expected a number"),
+        (lambda: SGD(None), "SGD: lr is None, expected a number"),
+        (lambda: SGD(np.array([0.1])), "SGD: lr is array([0.1]), expected a number"),
+        (lambda: SGD(momentum=1j), "SGD: momentum is 1j, expected a number"),
+        (lambda: Adam(betas=0.9), "Adam: betas is 0.9, expected a pair of numbers"),
+        (lambda: AdamW(betas=("a", 0.9)), "AdamW: b1 is 'a', expected a number"),
+    ],
+)
+def test_settings_that_are_no_numbers(make, message):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == message
 
 
 def test_lr_is_checked_when_it_is_changed():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from chainrule.networks import schedules
@@ -46,5 +47,39 @@ def test_warm_up():
     ],
 )
 def test_steps_below_1(make):
-    with pytest.raises(ValueError, match="is 0, expected at least 1"):
+    with pytest.raises(ValueError, match="is 0, expected an integer of at least 1"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: schedules.constant(None), TypeError, "constant: lr is None, expected a number"),
+        (lambda: schedules.cosine("1", 5), TypeError, "cosine: lr is '1', expected a number"),
+        (
+            lambda: schedules.cosine(1, math.nan),
+            ValueError,
+            "cosine: steps is nan, expected an integer of at least 1",
+        ),
+        (
+            lambda: schedules.exponential(1, None),
+            TypeError,
+            "exponential: factor is None, expected a number",
+        ),
+    ],
+)
+def test_what_is_no_number(make, error, message):
+    with pytest.raises(error) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+def test_numpy_numbers_become_pythons():
+    lr, factor = np.float64(8.0), np.array(0.5)
+    for schedule in (
+        schedules.constant(lr),
+        schedules.step_decay(lr, 10, factor),
+        schedules.exponential(lr, factor, 10),
+        schedules.warm_up(schedules.cosine(lr, 10, factor), 5),
+    ):
+        assert type(schedule(3)) is float
