@@ -46,6 +46,19 @@ class Run:
     waited: int = 0
     best_weights: dict[str, Array] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raise ValueError if a value is none that a run can have."""
+        sizes = [n for n in (self.samples, self.batch_size) if n is not None]
+        counts = [self.epoch, self.batch, self.rows, self.waited, *sizes]
+        if not (
+            all(type(n) is int and n >= 0 for n in counts)
+            and self.shuffle in (True, False)
+            and isinstance(self.loss, float)
+            and isinstance(self.best_loss, float)
+            and isinstance(self.order_state, dict | None)
+        ):
+            raise ValueError(f"no run can be {self}")
+
     def go_on_with(self, old: Run | None) -> Run:
         """Return the old run, which must be over the same data, or without one this run."""
         if old is None:

@@ -2,43 +2,83 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from os import PathLike
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..layers.base import Array
-from .checkpoint import read_npz, write_npz
+from .checkpoint import check_writable, read_npz, write_npz
 from .history import History
+from .optimizer_base import Optimizer, kind
 from .run import Run
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_FORMAT = 1
+_FORMAT = 2
+
+
+def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
+    """Find before a training what would keep `save_training` from saving it.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer has no ``state_dict`` or no ``load_state_dict``.
+    OSError
+        If `path` cannot be written.
+    """
+    for name in ("state_dict", "load_state_dict"):
+        if not callable(getattr(trainer.optimizer, name, None)):
+            raise TypeError(
+                f"{type(trainer.optimizer).__name__} has no {name}(), which a checkpoint needs: "
+                "state_dict() returns arrays by name, load_state_dict(state) goes on from them"
+            )
+    check_writable(path)
 
 
 def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Write the state of `trainer` to `path`."""
+    """Write the state of `trainer` to `path`.
+
+    That is the state of the net and of the optimizer, the history, how far a `fit` is, and every
+    `numpy.random.Generator` that is `trainer.rng` or that attributes, lists, tuples and dicts of
+    net, loss, optimizer, schedule or penalty lead to, however deep. Not saved are the data, the
+    options, and what a function or the transform of a `fit` keeps for itself.
+
+    Raises
+    ------
+    TypeError, OSError
+        As by `check_can_save`.
+    ValueError
+        If an array of a state holds Python objects.
+    """
+    check_can_save(path, trainer)
     run = trainer.unfinished
-    text: dict[str, Any] = {
+    places, generators = _generators(trainer)
+    text = {
         "format": _FORMAT,
         "steps": trainer.steps,
-        "generators": {n: g.bit_generator.state for n, g in _all_generators(trainer).items()},
-        "columns": trainer.history.names,
-        "run": run and {f: v for f, v in vars(run).items() if f != "best_weights"},
+        "places": places,
+        "generators": [g.state for g in generators],
+        "epochs": trainer.history.epochs,
+        "run": run and _without_arrays(run),
     }
-    arrays = {
-        "json": np.array(json.dumps(text, default=lambda array: array.tolist())),
-        "step_losses": np.array(trainer.history.step_losses, np.float64),
-    }
-    arrays |= {f"epochs/{name}": np.array(trainer.history[name]) for name in text["columns"]}
-    arrays |= _under("net", trainer.net.state_dict())
-    arrays |= _under("optimizer", trainer.optimizer.state_dict())
-    arrays |= _under("best", run.best_weights if run else {})
-    write_npz(path, arrays)
+    write_npz(
+        path,
+        {
+            "json": np.array(json.dumps(text, default=lambda array: array.tolist())),
+            "step_losses": np.array(trainer.history.step_losses, np.float64),
+            **_under("net", trainer.net.state_dict()),
+            **_under("optimizer", trainer.optimizer.state_dict()),
+            **_under("best", run.best_weights if run else {}),
+        },
+    )
 
 
 def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
@@ -51,63 +91,112 @@ def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
     """
     arrays = read_npz(path)
     try:
-        _load(arrays, trainer)
-    except ValueError as error:
-        error.add_note(f"in {path}")
-        raise
+        saved = _Saved(arrays)
+        saved.check_fits(trainer)
+    except KeyError as error:
+        raise ValueError(f"{path} has no {error}") from error
+    except Exception as error:  # a damaged file can fail in any way
+        raise ValueError(f"{path}: {error}") from error
+    saved.give_to(trainer)
 
 
-def _load(arrays: Mapping[str, Array], trainer: Trainer) -> None:
-    text = json.loads(str(arrays.get("json", "{}")))
-    if text.get("format") != _FORMAT:
-        raise ValueError(f"not a Trainer's checkpoint of format {_FORMAT}")
-    generators = _all_generators(trainer)
-    saved = text["generators"]
-    ours = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
-    theirs = {name: state["bit_generator"] for name, state in saved.items()}
-    if ours != theirs:
-        raise ValueError(f"the Generators are {ours}, the checkpoint has {theirs}")
+class _Saved:
+    """What a checkpoint holds, each part of the right type."""
 
-    before = trainer.net.state_dict()
-    trainer.net.load_state_dict(_of("net", arrays))
-    try:
-        trainer.optimizer.load_state_dict(_of("optimizer", arrays))
-    except ValueError:
-        trainer.net.load_state_dict(before)
-        raise
-    for name, generator in generators.items():
-        generator.bit_generator.state = saved[name]
-    trainer.steps = text["steps"]
-    trainer.history = History()
-    trainer.history.step_losses = arrays["step_losses"].tolist()
-    columns = [arrays[f"epochs/{name}"].tolist() for name in text["columns"]]
-    trainer.history.epochs = [
-        dict(zip(text["columns"], row, strict=True)) for row in zip(*columns, strict=True)
-    ]
-    trainer.unfinished = text["run"] and Run(**text["run"], best_weights=_of("best", arrays))
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        text = json.loads(str(arrays.get("json", "{}")))
+        if not isinstance(text, dict) or text.get("format") != _FORMAT:
+            raise ValueError(f"not a Trainer's checkpoint of format {_FORMAT}")
+        self.net, self.optimizer = _of("net", arrays), _of("optimizer", arrays)
+        self.places, self.generators = text["places"], text["generators"]
+        self.steps = text["steps"]
+        if type(self.steps) is not int or self.steps < 0:
+            raise ValueError(f"steps is {self.steps!r}, expected an integer")
+        losses, rows = arrays["step_losses"].tolist(), text["epochs"]
+        numbers = [*losses, *(number for row in rows for number in row.values())]
+        if not isinstance(rows, list) or not all(isinstance(n, int | float) for n in numbers):
+            raise ValueError("the history holds something else than numbers")
+        self.history = History()
+        self.history.step_losses, self.history.epochs = losses, rows
+        self.run = None
+        if text["run"] is not None:
+            self.run = Run(**text["run"], best_weights=_of("best", arrays))
+            if _without_arrays(self.run).keys() != text["run"].keys():
+                raise ValueError(f"a run has {list(text['run'])}")
+            self.run.check()
+
+    def check_fits(self, trainer: Trainer) -> None:
+        """Raise if `trainer` is of another make; it stays as it is."""
+        net = trainer.net.state_dict()
+        _check_same("net", self.net, net)
+        if self.run and self.run.best_weights:
+            _check_same("best weights", self.run.best_weights, net)
+        optimizer = copy.deepcopy(trainer.optimizer)
+        optimizer.load_state_dict(self.optimizer)
+        if isinstance(optimizer, Optimizer):
+            optimizer.check_fits(trainer.net.params)
+        places, generators = _generators(trainer)
+        if places != self.places:
+            raise ValueError(f"the Generators are {places}, the checkpoint has {self.places}")
+        states = list(zip(generators, self.generators, strict=True))
+        if self.run and self.run.order_state is not None:
+            states.append((trainer.rng.bit_generator, self.run.order_state))
+        for generator, state in states:
+            copy.deepcopy(generator).state = state
+
+    def give_to(self, trainer: Trainer) -> None:
+        """Change `trainer`; after `check_fits` nothing here can fail."""
+        trainer.optimizer.load_state_dict(self.optimizer)
+        trainer.net.load_state_dict(self.net)
+        for generator, state in zip(_generators(trainer)[1], self.generators, strict=True):
+            generator.state = state
+        trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
 
 
-def _generators(value: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Yield every Generator within layers, lists, tuples and dicts, with the way to it."""
-    if isinstance(value, np.random.Generator):
-        yield name, value
-    elif id(value) not in seen:
-        seen.add(id(value))
-        below: Any = ()
-        if isinstance(value, list | tuple):
-            below = enumerate(value)
-        elif isinstance(value, dict):
-            below = value.items()
-        elif hasattr(value, "forward"):
-            below = getattr(value, "__dict__", {}).items()
-        for key, part in below:
-            yield from _generators(part, f"{name}.{key}", seen)
+def _generators(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
+    """Find the Generators within `trainer`: each place's kind and number, and those numbered.
 
-
-def _all_generators(trainer: Trainer) -> dict[str, np.random.Generator]:
-    roots = {"rng": trainer.rng, "net": trainer.net, "loss": trainer.loss}
+    One that stands at two places has one number.
+    """
+    roots = ("rng", "net", "loss", "optimizer", "schedule", "penalty")
+    queue = deque((name, getattr(trainer, name)) for name in roots)
+    places: dict[str, list[Any]] = {}
+    found: dict[int, np.random.BitGenerator] = {}
     seen: set[int] = set()
-    return {n: g for name, root in roots.items() for n, g in _generators(root, name, seen)}
+    while queue:
+        name, value = queue.popleft()
+        if isinstance(value, np.random.Generator):
+            bits = value.bit_generator
+            found.setdefault(id(bits), bits)
+            places[name] = [type(bits).__name__, list(found).index(id(bits))]
+        elif id(value) not in seen:
+            seen.add(id(value))
+            queue.extend((f"{name}.{key}", part) for key, part in _parts(value))
+    return places, list(found.values())
+
+
+def _parts(value: Any) -> list[tuple[Any, Any]]:
+    """Return what `value` consists of, with its names or numbers in it."""
+    if isinstance(value, dict):
+        return list(enumerate(value.values()))
+    if isinstance(value, list | tuple):
+        return list(enumerate(value))
+    if isinstance(value, type | ModuleType):
+        return []
+    return list(getattr(value, "__dict__", {}).items())
+
+
+def _without_arrays(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in vars(run).items() if name != "best_weights"}
+
+
+def _check_same(what: str, came: Mapping[str, Array], mine: Mapping[str, Array]) -> None:
+    theirs, ours = ({(n, kind(a)) for n, a in arrays.items()} for arrays in (came, mine))
+    if theirs != ours:
+        raise ValueError(
+            f"the {what} of the checkpoint have {sorted(theirs - ours)}, "
+            f"expected {sorted(ours - theirs)}"
+        )
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -1,319 +1,139 @@
-"""Checkpoints: a resumed training is the one that was not interrupted, to the last bit."""
+"""Files of arrays: whole or not there, plain, and no larger in memory than on disk."""
 
+import io
 import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, BatchNorm, CrossEntropyLoss, Dropout, ReLU
-from chainrule.networks import SGD, Adam, Sequential, Trainer, checkpoint, schedules
+from chainrule.networks.checkpoint import read_npz, write_npz
 
-BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
-
-
-def data():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 4)).astype(np.float32)
-    return x, (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
+ARRAYS = {"file": np.arange(6.0).reshape(2, 3), "a/b": np.array(1, np.float32), "0": np.array("x")}
 
 
-def parts(seed=0, bits=np.random.PCG64):
-    """Net, loss, optimizer and Generator, with a Dropout that draws from a Generator of its own."""
-    rng = np.random.Generator(bits(seed))
-    net = Sequential(
-        Affine.random(4, 8, rng),
-        BatchNorm(np.ones(8, np.float32), np.zeros(8, np.float32)),
-        ReLU(),
-        Sequential(Dropout(0.3, np.random.Generator(bits(seed + 1)))),
-        Affine.random(8, 3, rng),
-    )
-    return net, CrossEntropyLoss(), Adam(0.01), rng
+def assert_holds(path, arrays):
+    read = read_npz(path)
+    assert list(read) == list(arrays)
+    for name, array in arrays.items():
+        assert read[name].dtype == array.dtype
+        np.testing.assert_array_equal(read[name], array)
 
 
-OPTIONS = {"schedule": schedules.cosine(0.02, steps=50), "max_norm": 1.0}
-FIT = {"epochs": 5, "batch_size": 8, "patience": 3, "progress": False}
+@pytest.mark.parametrize("form", [str, os.fsencode, lambda path: path])
+def test_what_is_written_is_read(tmp_path, form):
+    path = tmp_path / "a.npz"
+    write_npz(form(path), ARRAYS)
+    assert_holds(form(path), ARRAYS)
+    with np.load(path, allow_pickle=False) as file:
+        assert set(file.files) == set(ARRAYS)
+    assert os.listdir(tmp_path) == ["a.npz"]
 
 
-def fit(trainer, transform=None, **options):
-    x, t = data()
-    return trainer.fit(x, t, validation=(x, t), transform=transform or noise, **FIT | options)
+def test_what_numpy_writes_is_read(tmp_path):
+    arrays = {"a": np.asfortranarray(ARRAYS["file"]), "b": np.zeros((0, 3), np.int8)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert_holds(tmp_path / "a.npz", arrays)
 
 
-def noise(x, t, rng):
-    return x + rng.normal(0, 0.1, x.shape), t
+def test_a_relative_path_and_a_symbolic_link(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("target", "link")
+    for array in (np.ones(2), np.zeros(3)):
+        write_npz("link", {"a": array})
+        assert os.path.islink("link")
+        assert_holds("target", {"a": array})
+    assert sorted(os.listdir()) == ["link", "target"]
 
 
-def stopping_at(step):
-    """Return a transform that sends Ctrl-C while the given step is under way."""
-    count = 0
-
-    def transform(x, t, rng):
-        nonlocal count
-        count += 1
-        if count == step:
-            signal.raise_signal(signal.SIGINT)
-        return noise(x, t, rng)
-
-    return transform
+def test_a_path_that_cannot_be_written(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder, expected the name of a file"):
+        write_npz(tmp_path, ARRAYS)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none"):
+        write_npz(tmp_path / "none" / "a.npz", ARRAYS)
+    assert os.listdir(tmp_path) == []
 
 
-def all_state(trainer):
-    state = {f"net.{k}": v for k, v in trainer.net.state_dict().items()}
-    state |= {f"optimizer.{k}": v for k, v in trainer.optimizer.state_dict().items()}
-    dropout = next(layer for layer in trainer.net._walk() if isinstance(layer, Dropout))
-    state["rng"] = np.array(str(trainer.rng.bit_generator.state))
-    state["dropout"] = np.array(str(dropout.rng.bit_generator.state))
-    state["steps"] = np.array(trainer.steps)
-    state["losses"] = np.array(trainer.history.step_losses)
-    for name in trainer.history.names:
-        if name != "seconds":
-            state[f"history.{name}"] = np.array(trainer.history[name])
-    return {name: (value.dtype, value.tobytes()) for name, value in state.items()}
+def test_a_folder_that_allows_no_writing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *args: False)  # a chmod would not stop root
+    with pytest.raises(PermissionError, match="its folder does not allow it"):
+        write_npz(tmp_path / "a.npz", ARRAYS)
 
 
-@pytest.mark.parametrize("bits", BIT_GENERATORS)
-@pytest.mark.parametrize("step", [1, 7, 8, 9, 24, 39])
-def test_resumed_in_the_middle_of_an_epoch(tmp_path, bits, step):
-    whole = Trainer(*parts(bits=bits), **OPTIONS)
-    fit(whole)
-    assert whole.steps == 40
-
-    path = tmp_path / "run.npz"
-    first = Trainer(*parts(bits=bits), **OPTIONS)
-    fit(first, stopping_at(step))
-    assert first.steps == step
-    first.save(path)
-
-    second = Trainer.resume(path, *parts(seed=9, bits=bits), **OPTIONS)
-    assert all_state(second) == all_state(first)
-    fit(second)
-    assert all_state(second) == all_state(whole)
-    assert second.unfinished is None
-
-
-def test_ctrl_c_saves(tmp_path):
-    path = tmp_path / "run.npz"
-    first = Trainer(*parts(), **OPTIONS)
-    fit(first, stopping_at(13), checkpoint=path)
-    assert all_state(Trainer.resume(path, *parts(seed=9), **OPTIONS)) == all_state(first)
-
-
-def test_a_checkpoint_between_two_fits(tmp_path):
-    path = tmp_path / "run.npz"
-    whole = Trainer(*parts())
-    fit(whole, epochs=2)
-    whole.save(path)
-    fit(whole, epochs=2)
-    second = Trainer.resume(path, *parts(seed=9))
-    fit(second, epochs=2)
-    assert all_state(second) == all_state(whole)
-    assert len(second.history.epochs) == 4
-
-
-def test_a_fit_that_had_ended_has_nothing_left_to_do(tmp_path):
-    path = tmp_path / "run.npz"
-    whole = Trainer(*parts())
-    fit(whole, checkpoint=path)
-    second = Trainer.resume(path, *parts(seed=9))
-    fit(second)
-    assert all_state(second) == all_state(whole)
-    fit(second, epochs=1)
-    assert second.steps == whole.steps + 8
-
-
-@pytest.mark.parametrize("step", [5, 8, 11])
-def test_an_iterable_of_batches_goes_on_where_it_was(tmp_path, step):
-    x, t = data()
-    batches = [(x[i : i + 8], t[i : i + 8]) for i in range(0, 60, 8)]
-    options = {"epochs": 3, "progress": False}
-    whole = Trainer(*parts())
-    whole.fit(batches, transform=noise, **options)
-    first = Trainer(*parts())
-    first.fit(batches, transform=stopping_at(step), **options)
-    first.save(tmp_path / "run.npz")
-    second = Trainer.resume(tmp_path / "run.npz", *parts(seed=9))
-    second.fit(batches, transform=noise, **options)
-    assert all_state(second) == all_state(whole)
-
-
-def test_one_generator_for_all(tmp_path):
-    def shared(seed):
-        rng = np.random.default_rng(seed)
-        net = Sequential(Affine.random(4, 3, rng), Dropout(0.3, rng))
-        return net, CrossEntropyLoss(), SGD(0.1, 0.9), rng
-
-    whole, first = Trainer(*shared(0)), Trainer(*shared(0))
-    fit(whole)
-    fit(first, stopping_at(11))
-    first.save(tmp_path / "run.npz")
-    second = Trainer.resume(tmp_path / "run.npz", *shared(9))
-    fit(second)
-    assert all_state(second) == all_state(whole)
-
-
-def test_after_resuming_the_learning_rate_can_be_changed(tmp_path):
-    first = Trainer(*parts())
-    fit(first, stopping_at(5))
-    first.optimizer.lr = 0.5
-    first.save(tmp_path / "run.npz")
-    second = Trainer.resume(tmp_path / "run.npz", *parts())
-    assert second.optimizer.lr == 0.5
-
-
-def test_what_does_not_fit_changes_nothing(tmp_path):
-    path = tmp_path / "run.npz"
-    first = Trainer(*parts())
-    fit(first, stopping_at(5))
-    first.save(path)
-    net, loss, optimizer, rng = parts(seed=9)
-    narrow = Sequential(*[layer for layer in net if not isinstance(layer, BatchNorm)])
-    other_dropout = Sequential(*[layer for layer in net if not isinstance(layer, Sequential)])
-    for wrong, message in (
-        ((Sequential(*narrow), loss, optimizer, rng), "Generators are"),
-        ((other_dropout, loss, optimizer, rng), "Generators are"),
-        ((net, loss, SGD(), rng), "of class Adam"),
-        ((net, loss, optimizer, np.random.Generator(np.random.SFC64(0))), "Generators are"),
-    ):
-        before = [wrong[0].state_dict(), str(wrong[2].state_dict()), str(rng.bit_generator.state)]
-        with pytest.raises(ValueError, match=message):
-            Trainer.resume(path, *wrong)
-        for name, value in wrong[0].state_dict().items():
-            np.testing.assert_array_equal(value, before[0][name])
-        assert [str(wrong[2].state_dict()), str(rng.bit_generator.state)] == before[1:]
-
-
-def test_other_data_than_before(tmp_path):
-    x, t = data()
-    first = Trainer(*parts())
-    fit(first, stopping_at(5))
-    first.save(tmp_path / "run.npz")
-    second = Trainer.resume(tmp_path / "run.npz", *parts())
-    with pytest.raises(ValueError, match="samples is 59, but 60"):
-        second.fit(x[1:], t[1:], **FIT, validation=(x, t))
-
-
-def test_files_that_are_no_checkpoint(tmp_path):
-    net, loss, optimizer, rng = parts()
-    net.save(tmp_path / "weights.npz")
-    with pytest.raises(ValueError, match="not a Trainer's checkpoint") as caught:
-        Trainer.resume(tmp_path / "weights.npz", net, loss, optimizer, rng)
-    assert caught.value.__notes__ == [f"in {tmp_path / 'weights.npz'}"]
-    Trainer(net, loss, optimizer, rng).save(tmp_path / "run.npz")
-    whole = (tmp_path / "run.npz").read_bytes()
-    for damaged in (b"", whole[:-50], whole[: len(whole) // 2], b"x" * 200):
-        (tmp_path / "run.npz").write_bytes(damaged)
-        with pytest.raises(ValueError, match="not a whole"):
-            Trainer.resume(tmp_path / "run.npz", net, loss, optimizer, rng)
-
-
-def test_no_pickle(tmp_path):
-    Trainer(*parts()).save(tmp_path / "run.npz")
-    with np.load(tmp_path / "run.npz", allow_pickle=False) as file:
-        assert all(file[name].dtype.kind != "O" for name in file.files)
-    np.savez(tmp_path / "run.npz", json=np.array({"format": 1}, object))
-    with pytest.raises(ValueError, match="not a whole"):
-        Trainer.resume(tmp_path / "run.npz", *parts())
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "run.npz"
-    ours = Trainer(*parts())
-    ours.save(path)
-    old = path.read_bytes()
-    fit(ours, epochs=1)
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, name):
+    path = tmp_path / "a.npz"
+    write_npz(path, ARRAYS)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", lambda file: 1 / 0)
+        patch.setattr(os, name, lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            ours.save(path)
-    assert path.read_bytes() == old
-    assert os.listdir(tmp_path) == ["run.npz"]
+            write_npz(path, {"b": np.ones(3)})
+    for wrong in (np.array([None]), np.zeros(1, [("a", object)])):
+        with pytest.raises(ValueError, match="'b' holds Python objects"):
+            write_npz(path, {"a": np.ones(1), "b": wrong})
+    assert_holds(path, ARRAYS)
+    assert os.listdir(tmp_path) == ["a.npz"]
 
 
-def test_two_writers_at_once_never_mix(tmp_path, monkeypatch):
-    path = tmp_path / "run.npz"
-    ours, other = Trainer(*parts()), Trainer(*parts(seed=5))
-    other.save(path)
-    savez = np.savez
+def test_the_earlier_of_two_writers_is_told(tmp_path, monkeypatch):
+    path, fsync, other = tmp_path / "a.npz", os.fsync, {"b": np.ones(3)}
 
-    def slow(file, **arrays):
-        monkeypatch.setattr(np, "savez", savez)
-        other.save(path)
-        savez(file, **arrays)
+    def slow(file):
+        monkeypatch.setattr(os, "fsync", fsync)
+        write_npz(path, other)
+        fsync(file)
 
-    monkeypatch.setattr(np, "savez", slow)
-    with pytest.raises(FileExistsError, match="another process"):
-        ours.save(path)
-    assert all_state(Trainer.resume(path, *parts())) == all_state(other)
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(FileExistsError, match="another process writes"):
+        write_npz(path, ARRAYS)
+    assert_holds(path, other)
+    assert os.listdir(tmp_path) == ["a.npz"]
 
 
-def test_a_left_part_is_replaced(tmp_path):
-    path = tmp_path / "run.npz"
-    (tmp_path / "run.npz.part").write_bytes(b"half")
-    Trainer(*parts()).save(path)
-    assert os.listdir(tmp_path) == ["run.npz"]
+def test_parts_that_kills_have_left_are_removed(tmp_path):
+    for name in ("a[1].npz.1234abcd.part", "a[1].npz.5678abcd.part", "a1.npz.1234abcd.part"):
+        (tmp_path / name).write_bytes(b"half")
+    write_npz(tmp_path / "a[1].npz", ARRAYS)
+    assert sorted(os.listdir(tmp_path)) == ["a1.npz.1234abcd.part", "a[1].npz"]
 
 
-LONG = {"epochs": 20, "patience": None}
+def npy(shape, data=b"", dtype="<f8"):
+    """Bytes of a .npy file whose header claims `shape`."""
+    file = io.BytesIO()
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + data
 
 
-def train_until_done(folder, slow):
-    """Train, from the checkpoint on if there is one; a slow write is often met by the kill."""
-    if slow:
-        savez = np.savez
-
-        def dawdling(file, **arrays):
-            file.write(b"half")
-            file.flush()
-            time.sleep(0.01)
-            file.seek(0)
-            savez(file, **arrays)
-
-        np.savez = dawdling
-    path = folder / "run.npz"
-    if path.exists():
-        trainer = Trainer.resume(path, *parts(seed=9), **OPTIONS)
-    else:
-        trainer = Trainer(*parts(), **OPTIONS)
-    fit(trainer, checkpoint=path, checkpoint_every=1, **LONG)
-    trainer.net.save(folder / "weights.npz")
-    trainer.history.to_csv(folder / "losses.csv", steps=True)
-
-
-@pytest.mark.parametrize("slow", [False, True])
-def test_killed_and_resumed(tmp_path, slow):
-    rng = np.random.default_rng(2)
-    command = [sys.executable, __file__, str(tmp_path), str(int(slow))]
-    for kill in range(5):
-        before = saved(tmp_path)
-        with subprocess.Popen(command) as process:
-            if kill < 4:
-                while saved(tmp_path) == before and process.poll() is None:
-                    time.sleep(0.001)
-                time.sleep(rng.uniform(0, 0.05))
-                process.kill()
-        if process.returncode == 0:  # the last, or one that was faster than its kill
-            break
-        assert process.returncode == -signal.SIGKILL
-        files = {"run.npz", "run.npz.part", "weights.npz", "losses.csv"}
-        assert {path.name for path in tmp_path.iterdir()} <= files
-    whole = Trainer(*parts(), **OPTIONS)
-    history = fit(whole, **LONG)
-    for name, value in checkpoint.read_npz(tmp_path / "weights.npz").items():
-        assert value.tobytes() == whole.net.state_dict()[name].tobytes()
-    losses = np.loadtxt(tmp_path / "losses.csv", delimiter=",", skiprows=1)[:, 1]
-    np.testing.assert_array_equal(losses, history.step_losses)
+@pytest.mark.parametrize(
+    ("entry", "method"),
+    [
+        (npy((1 << 23,), bytes(1 << 26)), zipfile.ZIP_DEFLATED),  # 64 MB in 65 kB
+        (npy((1 << 40,), bytes(80)), zipfile.ZIP_STORED),
+        (npy((3,), bytes(16)), zipfile.ZIP_STORED),
+        (npy((3,), bytes(32)), zipfile.ZIP_STORED),
+        (npy((1,), b"x" * 100, dtype="|O"), zipfile.ZIP_STORED),
+        (b"no .npy", zipfile.ZIP_STORED),
+        (b"", zipfile.ZIP_STORED),
+    ],
+)
+def test_a_file_that_lies_about_its_size_takes_no_memory(tmp_path, entry, method):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.npy", entry)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a.npz is not a whole \.npz of plain arrays"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
-def saved(folder):
-    """Return what changes when a checkpoint is written."""
-    path = folder / "run.npz"
-    return path.stat().st_ino if path.exists() else 0
-
-
-if __name__ == "__main__":
-    train_until_done(Path(sys.argv[1]), slow=bool(int(sys.argv[2])))
+def test_every_cut_is_an_error(tmp_path):
+    path = tmp_path / "a.npz"
+    write_npz(path, ARRAYS)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"a\.npz is not a whole"):
+            read_npz(path)
