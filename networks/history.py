@@ -46,7 +46,10 @@ class History:
         return [row.get(name, math.nan) for row in self.epochs]
 
     def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
-        """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss."""
+        """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss.
+
+        A cell is empty where the number is missing or NaN.
+        """
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             if steps:
@@ -54,7 +57,8 @@ class History:
                 writer.writerows(enumerate(self.step_losses, 1))
             else:
                 writer.writerow(self.names)
-                writer.writerows([row.get(name, "") for name in self.names] for row in self.epochs)
+                columns = [["" if v != v else v for v in self[name]] for name in self.names]
+                writer.writerows(zip(*columns, strict=True))
 
     def plot(self) -> Figure:
         """Draw the losses, and beside them the metrics where there are any, over the steps.
@@ -62,7 +66,7 @@ class History:
         Returns
         -------
         matplotlib Figure
-            Save it with ``figure.savefig(path)``.
+            Save it with ``figure.savefig(path)``. Unknown to pyplot, it needs no closing.
 
         Raises
         ------
@@ -70,21 +74,17 @@ class History:
             If matplotlib is not installed.
         """
         try:
-            from matplotlib import pyplot as plt
+            from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError(
-                "History.plot needs matplotlib: pip install 'chainrule[plot]'"
-            ) from error
+            raise ImportError("History.plot needs matplotlib: pip install matplotlib") from error
 
         shown = ("epoch", "step", "loss", "validation_loss", "seconds")
         metrics = [name for name in self.names if name not in shown]
         columns = 2 if metrics else 1
-        figure, axes = plt.subplots(
-            1, columns, figsize=(5 * columns, 3.5), squeeze=False, layout="constrained"
-        )
-        losses = axes[0, 0]
+        figure = Figure(figsize=(5 * columns, 3.5), layout="constrained")
+        losses, *others = figure.subplots(1, columns, squeeze=False)[0]
         steps = range(1, len(self.step_losses) + 1)
-        losses.plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="step")
+        losses.plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="loss of each step")
         ends = self["step"] if self.epochs else []
         for name in ("loss", "validation_loss"):
             if name in self.names:
@@ -93,13 +93,14 @@ class History:
         if min(self.step_losses, default=0) > 0:
             losses.set_yscale("log")
         losses.legend()
-        for name in metrics:
-            axes[0, 1].plot(ends, self[name], marker=".", label=_label(name))
-        if metrics:
-            axes[0, 1].set(xlabel="step", ylabel="metric")
-            axes[0, 1].legend()
+        for axes in others:
+            for name in metrics:
+                axes.plot(ends, self[name], marker=".", label=_label(name))
+            single = metrics[0].removeprefix("validation_").replace("_", " ")
+            axes.set(xlabel="step", ylabel=single if len(metrics) == 1 else "metric")
+            axes.legend()
         return figure
 
 
 def _label(name: str) -> str:
-    return "epoch" if name == "loss" else name.replace("_", " ")
+    return "training loss" if name == "loss" else name.replace("_", " ")

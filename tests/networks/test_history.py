@@ -3,13 +3,11 @@
 import csv
 import sys
 
-import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 from chainrule.networks import History
-
-mpl.use("Agg")
 
 
 @pytest.fixture
@@ -38,6 +36,11 @@ def test_csv(history, tmp_path):
     assert [float(row["loss"]) for row in rows] == history["loss"]
     assert rows[0]["validation_loss"] == ""
     assert rows[1]["epoch"] == "2"
+    history.epochs[0]["validation_loss"] = np.nan  # as after a checkpoint
+    before = (tmp_path / "epochs.csv").read_text().splitlines()
+    history.to_csv(tmp_path / "epochs.csv")
+    after = (tmp_path / "epochs.csv").read_text().splitlines()
+    assert [sorted(line.split(",")) for line in after] == [sorted(x.split(",")) for x in before]
 
     history.to_csv(tmp_path / "steps.csv", steps=True)
     lines = (tmp_path / "steps.csv").read_text().splitlines()
@@ -49,13 +52,15 @@ def test_plot(history, tmp_path):
     figure = history.plot()
     (losses,) = figure.axes
     drawn = {line.get_label(): line.get_xydata().tolist() for line in losses.get_lines()}
-    assert drawn["epoch"] == [[2, 2.375], [4, 0.15]]
-    assert len(drawn["step"]) == 4
+    assert drawn["training loss"] == [[2, 2.375], [4, 0.15]]
+    assert len(drawn["loss of each step"]) == 4
     for k, row in enumerate(history.epochs):
         row["validation_accuracy"] = 0.9 + 0.01 * k
     figure = history.plot()
     _, metrics = figure.axes
     assert [line.get_label() for line in metrics.get_lines()] == ["validation accuracy"]
+    assert metrics.get_ylabel() == "accuracy"
+    assert not pyplot.get_fignums()
     figure.savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
 
@@ -67,6 +72,6 @@ def test_plot_of_steps_alone():
 
 
 def test_plot_without_matplotlib(history, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'chainrule\[plot\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="needs matplotlib: pip install matplotlib"):
         history.plot()
