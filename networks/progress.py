@@ -21,19 +21,19 @@ class Progress:
     """
 
     def __init__(self, enabled: bool, total: int | None, unit: str) -> None:
-        self.enabled = enabled
+        self.enabled = enabled and sys.stderr is not None
         self._bar: Any = None
-        if enabled and sys.stderr.isatty():
+        if self.enabled and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ImportError:
                 return
             self._bar = tqdm(total=total, unit=unit, leave=False, file=sys.stderr)
 
-    def step(self, count: int = 1) -> None:
-        """Note that a step, or so many, are done."""
+    def step(self) -> None:
+        """Note that a step is done."""
         if self._bar is not None:
-            self._bar.update(count)
+            self._bar.update()
 
     def line(self, text: str) -> None:
         """Write a line."""
