@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..layers._numbers import as_count
 from ..layers.base import Array
 
 Batch = tuple[Any, Array]
@@ -23,41 +24,50 @@ class Batches:
         Inputs and targets; or x alone, an iterable of batches.
     batch_size : int, optional
         Rows a batch; None takes all as one. Of no meaning to an iterable.
+    caller : str
+        What the errors begin with.
 
     Raises
     ------
     TypeError
         If the arrays do not hold real numbers, or x is alone and an array.
     ValueError
-        If their lengths differ or are 0, a value is NaN or infinite, or `batch_size` is below 1.
+        If their lengths differ or are 0, a value is NaN or infinite, or `batch_size` is no
+        integer of at least 1.
     """
 
-    def __init__(self, x: Any, t: Any = None, batch_size: int | None = None) -> None:
-        at_least_1(batch_size=batch_size)
+    def __init__(
+        self, x: Any, t: Any = None, batch_size: int | None = None, *, caller: str
+    ) -> None:
+        if batch_size is not None:
+            batch_size = as_count(batch_size, f"{caller}: batch_size")
+        self.caller = caller
         self.samples: int | None = None
         self.iterable: Iterable[Any] | None = None
         if t is None:
-            if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
-                raise TypeError(f"x is a {type(x).__name__} without targets t")
+            if hasattr(x, "__array__") or not isinstance(x, Iterable):
+                raise TypeError(f"{caller}: x is a {type(x).__name__} without targets t")
             self.iterable = x
             return
-        self.x, self.t = as_rows("x", x), as_rows("t", t)
+        self.x, self.t = as_rows(f"{caller}: x", x), as_rows(f"{caller}: t", t)
         self.samples = len(self.x)
         if len(self.t) != self.samples:
             raise ValueError(
-                f"x has {self.samples} rows and t {len(self.t)}, expected one target for each input"
+                f"{caller}: x has {self.samples} rows and t {len(self.t)}, "
+                "expected one target for each input"
             )
         for name, array in (("x", self.x), ("t", self.t)):
             if found := nonfinite(array):
-                raise ValueError(f"{name}{found}, expected finite numbers")
+                raise ValueError(f"{caller}: {name}{found}, expected finite numbers")
         self.size = min(batch_size or self.samples, self.samples)
 
     @classmethod
-    def of(cls, data: Any) -> Self:
+    def of(cls, data: Any, caller: str) -> Self:
         """Return batches for evaluation of a pair of arrays or an iterable of batches."""
-        if isinstance(data, tuple) and len(data) == 2:
-            return cls(data[0], data[1], batch_size=1000)
-        return cls(data)
+        arrays = isinstance(data, list) and all(hasattr(part, "__array__") for part in data)
+        if (isinstance(data, tuple) or arrays) and len(data) == 2:
+            return cls(data[0], data[1], batch_size=1000, caller=caller)
+        return cls(data, caller=caller)
 
     @property
     def count(self) -> int | None:
@@ -67,7 +77,7 @@ class Batches:
     def once(self, order: Array | None = None, start: int = 0) -> Iterator[Batch]:
         """Go through the data once, from batch `start` on; `order` is one of the rows of arrays."""
         if self.iterable is not None:
-            yield from _pairs(self.iterable, start)
+            yield from self._pairs(self.iterable, start)
             return
         for i in range(start * self.size, len(self.x), self.size):
             if order is None:
@@ -76,10 +86,24 @@ class Batches:
                 rows = order[i : i + self.size]
                 yield _take(self.x, rows), _take(self.t, rows)
 
+    def _pairs(self, batches: Iterable[Any], start: int) -> Iterator[Batch]:
+        i = -1
+        for i, batch in enumerate(batches):
+            if i >= start:
+                yield as_pair(f"{self.caller}: batch {i}", batch)
+        if i < 0:
+            raise ValueError(
+                f"{self.caller}: the iterable gave no batch; a generator runs only once, "
+                "so give a list or an object whose __iter__ starts anew"
+            )
+
 
 def as_rows(name: str, values: ArrayLike) -> Array:
     """Return `values` as an array of real numbers with at least one row."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is not an array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
     if array.ndim == 0 or len(array) == 0:
@@ -87,11 +111,12 @@ def as_rows(name: str, values: ArrayLike) -> Array:
     return array
 
 
-def at_least_1(**numbers: int | None) -> None:
-    """Raise ValueError if a number that is given is below 1."""
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise ValueError(f"{name} is {number}, expected at least 1")
+def as_pair(name: str, value: Any) -> Batch:
+    """Return `value` as a batch: an array or a tuple of inputs, and an array of targets."""
+    if not (isinstance(value, tuple | list) and len(value) == 2):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected a pair (x, t)")
+    x, t = value
+    return x if isinstance(x, tuple) else np.asarray(x), np.asarray(t)
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -131,18 +156,3 @@ def _take(array: Array, rows: Array) -> Array:
     if array.flags.c_contiguous and array.flags.aligned:
         return array.take(rows, axis=0)
     return array[rows]
-
-
-def _pairs(batches: Iterable[Any], start: int) -> Iterator[Batch]:
-    i = -1
-    for i, batch in enumerate(batches):
-        if not (isinstance(batch, tuple | list) and len(batch) == 2):
-            raise TypeError(f"batch {i} is a {type(batch).__name__}, expected a pair (x, t)")
-        if i >= start:
-            x, t = batch
-            yield x if isinstance(x, tuple) else np.asarray(x), np.asarray(t)
-    if i < 0:
-        raise ValueError(
-            "the iterable gave no batch; a generator runs only once, "
-            "so give a list or an object whose __iter__ starts anew"
-        )

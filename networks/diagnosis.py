@@ -2,65 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
 from typing import Any
 
 import numpy as np
 
-from ..layers._parts import places, title
+from ..layers._parts import places, state, title
 from .batching import nonfinite
-from .network import Network
 
 
 def culprit(net: Any, x: Any, t: Any) -> str:
-    """Say what first became NaN or infinite: the batch, a parameter, a layer's output, the loss."""
-    for name, array in (("x", x), ("t", t)):
-        if found := nonfinite(np.asarray(array)):
-            return f"the batch itself is not finite: {name}{found}"
-    layers = dict(places(net)) if isinstance(net, Network) else {"": net}
-    return (
-        _parameters(layers)
-        or _first_output(net, layers, x)
-        or "all layers gave finite values, so it arose in the loss"
-    )
+    """Say what first became NaN or infinite: the batch, a parameter, a layer's output, the loss.
+
+    The net runs forward once more, in a copy, and stays as it is.
+    """
+    try:
+        if found := _nonfinite("x", x) or _nonfinite("t", t):
+            return f"the batch itself is not finite: {found}"
+        net = copy.deepcopy(net)
+        layers = {"": net, **dict(places(net))}
+        return (
+            _parameter(layers)
+            or _first_output(net, layers, x)
+            or "all layers gave finite values, so it arose in the loss"
+        )
+    except Exception as error:  # which must not hide that the loss is not finite
+        return f"the search for its origin failed: {type(error).__name__}: {error}"
 
 
-def _parameters(layers: dict[str, Any]) -> str:
+def _parameter(layers: dict[str, Any]) -> str:
     """Find what the step before spoilt; a bad gradient flows back, so look from the end."""
     for place, layer in reversed(layers.items()):
-        if isinstance(layer, Network):
-            continue
-        for k, param in enumerate(getattr(layer, "params", [])):
-            if found := nonfinite(param):
-                name = layer.param_names[k] if hasattr(layer, "param_names") else f"parameter {k}"
-                return f"before the step already, {name}{found} in {_where(place, layer)}"
+        for name, array in state(layer):
+            if found := _nonfinite(name, array):
+                return f"before the step already, {found} in {_where(place, layer)}"
     return ""
 
 
 def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
-    """Run forward once more and watch the layers."""
+    """Run forward and watch the layers."""
     found: list[str] = []
-
-    def watched(place: str, layer: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*inputs: Any) -> Any:
-            out = forward(*inputs)
-            for value in out if isinstance(out, tuple) else (out,):
-                if not found and (bad := nonfinite(np.asarray(value))):
-                    found.append(f"it first appeared in {_where(place, layer)}: its output{bad}")
-            return out
-
-        return run
-
-    leaves = [(p, layer) for p, layer in layers.items() if not isinstance(layer, Network)]
-    for place, layer in leaves:
-        layer.forward = watched(place, layer, layer.forward)
-    try:
-        with np.errstate(all="ignore"):
-            net.forward(x)
-    finally:
-        for _, layer in leaves:
-            del layer.forward
+    for place, layer in layers.items():
+        _watch(layer, _where(place, layer), found)
+    with np.errstate(all="ignore"):
+        net.forward(x)
     return found[0] if found else ""
+
+
+def _watch(layer: Any, where: str, found: list[str]) -> None:
+    """Make `layer` one of a class whose forward adds to `found` an output that is not finite."""
+    kind: Any = type(layer)
+
+    def forward(self: Any, *inputs: Any) -> Any:
+        out = kind.forward(self, *inputs)
+        if bad := _nonfinite("its output", out):
+            found.append(f"it first appeared in {where}: {bad}")
+        return out
+
+    layer.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__slots__": ()})
+
+
+def _nonfinite(name: str, value: Any) -> str:
+    """Say where in an array, a number or nested tuples of them, or return ``""``."""
+    if isinstance(value, tuple):
+        parts = (_nonfinite(f"{name}[{i}]", part) for i, part in enumerate(value))
+        return next(filter(None, parts), "")
+    found = nonfinite(np.asarray(value))
+    return found and name + found
 
 
 def _where(place: str, layer: Any) -> str:

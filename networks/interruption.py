@@ -8,6 +8,10 @@ from types import FrameType, TracebackType
 from typing import Self
 
 
+class Interrupted(BaseException):
+    """Raised by `Interruption.check` and nothing else: so it always comes between two steps."""
+
+
 class Interruption:
     """Within it the first Ctrl-C is noted, for `check` to raise; a second is raised at once.
 
@@ -16,13 +20,12 @@ class Interruption:
 
     def __init__(self) -> None:
         self.noted = False
-        self.urgent = False
         self._ours = False
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if there was a Ctrl-C."""
+        """Raise Interrupted if there was a Ctrl-C."""
         if self.noted:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def __enter__(self) -> Self:
         if (
@@ -44,6 +47,5 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.noted:
-            self.urgent = True
             raise KeyboardInterrupt
         self.noted = True

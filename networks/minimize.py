@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..layers.base import Array
+from .arguments import check_minimize
 from .batching import Batches, cast, dtype_of
 from .diagnosis import culprit
 from .network import params_only
@@ -81,8 +82,7 @@ def minimize(
 
     if method not in get_args(Method):
         raise ValueError(f"minimize: method is {method!r}, expected one of {get_args(Method)}")
-    if not net.params:
-        raise ValueError("minimize: the net has no parameters")
+    check_minimize(net, loss, options, callback)
     objective = _Objective(net, loss, x, t)
     iterations = 0
     with Progress(progress, (options or {}).get("maxiter"), "iteration") as shown:
@@ -121,7 +121,7 @@ class _Objective:
 
     def __init__(self, net: Any, loss: Any, x: ArrayLike, t: ArrayLike) -> None:
         self.net, self.loss = net, loss
-        ((x, self.t),) = Batches(x, t).once()
+        ((x, self.t),) = Batches(x, t, caller="minimize").once()
         self.x = cast(x, dtype_of(net))
         self.best, self.least = _flatten(net.params), math.inf
         self._backward = params_only(net)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from os import PathLike
@@ -11,17 +12,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..layers import Layer
+from ..layers._numbers import as_count
 from ..layers.base import Array
-from .batching import Batch, Batches, as_rows, at_least_1, cast, dtype_of
+from .arguments import check_fit, check_saving, check_trainer
+from .batching import Batch, Batches, as_pair, as_rows, cast, dtype_of
 from .clipping import clip_gradients, clip_values
 from .diagnosis import culprit
 from .history import History
-from .interruption import Interruption
+from .interruption import Interrupted, Interruption
 from .metrics import Metric, averages, evaluate
 from .network import params_only
 from .progress import Progress, epoch_line
 from .regularization import L1, L2
+from .rewind import Rewind
 from .run import Run
 from .schedules import Schedule
 from .training_state import load_training, save_training
@@ -73,18 +76,8 @@ class Trainer:
         max_norm: float | None = None,
         max_value: float | None = None,
     ) -> None:
-        if not isinstance(net, Layer):
-            raise TypeError(
-                f"Trainer: net is a {type(net).__name__}, expected a Layer such as Sequential(...)"
-            )
-        for name, thing in {"loss": loss, "optimizer": optimizer}.items():
-            if isinstance(thing, type):
-                raise TypeError(
-                    f"Trainer: {name} is the class {thing.__name__}, expected an instance, "
-                    f"such as {thing.__name__}()"
-                )
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"Trainer: rng is {rng!r}, expected numpy.random.default_rng(seed)")
+        limits = {"max_norm": max_norm, "max_value": max_value}
+        check_trainer(net, loss, optimizer, rng, schedule, penalty, **limits)
         self.net, self.loss, self.optimizer, self.rng = net, loss, optimizer, rng
         self.schedule, self.penalty = schedule, penalty
         self.max_norm, self.max_value = max_norm, max_value
@@ -92,6 +85,7 @@ class Trainer:
         self.history = History()
         self.unfinished: Run | None = None
         self._backward = params_only(net)
+        self._rewind = Rewind(net)
 
     def train_step(self, x: Any, t: Any) -> float:
         """One step on one batch; return its loss before the step, the penalty included.
@@ -100,11 +94,14 @@ class Trainer:
         ------
         FloatingPointError
             If the loss is NaN or infinite. It names the step, from 1, and what was so first: the
-            batch, a parameter, a layer or the loss. The parameters are as they were.
+            batch, a parameter, a layer or the loss. The parameters, the buffers (such as
+            BatchNorm's averages) and the layers' Generators are as they were.
         """
+        self._rewind.mark()
         y = self.net.forward(x)
         value = float(self.loss.forward(y, t))
         if not isfinite(value):
+            self._rewind.back()
             found = culprit(self.net, x, t)
             raise FloatingPointError(f"the loss is {value} at step {self.steps + 1}: {found}")
         self._backward(self.loss.backward())  # without the first layer's dx, which nobody needs
@@ -140,7 +137,8 @@ class Trainer:
     ) -> History:
         """Train, and return the history.
 
-        Ctrl-C ends it after the step that is under way; a second Ctrl-C ends it at once.
+        Ctrl-C ends it after the step that is under way; a second Ctrl-C, or a KeyboardInterrupt
+        that comes from elsewhere, ends it at once, perhaps in the middle of a step.
 
         Parameters
         ----------
@@ -157,8 +155,10 @@ class Trainer:
             What the net is evaluated on after each epoch.
         metrics : sequence of functions ``metric(y, t)``, optional
             Evaluated on the validation data, by default `accuracy` where the targets are labels.
+            Each needs a name of its own.
         transform : function ``(x, t, rng) -> (x, t)``, optional
-            Changes each batch, such as by augmentation; what it draws, it draws from `rng`.
+            Changes each batch, such as by augmentation; what it draws, it draws from `rng`. The
+            arrays it gets are its own, to write into if it likes.
         patience : int, optional
             Stop after so many epochs without a new least validation loss. At the end the net has
             the weights of the least.
@@ -172,23 +172,22 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If the data do not fit together, are empty, are not finite numbers, or are not those
-            of the unfinished fit.
+            If an argument is of a wrong kind, or the data do not fit together, are empty, are not
+            finite numbers, or are not those of the unfinished fit.
+        OSError
+            If there can be no file at `checkpoint`.
         FloatingPointError
             If the loss becomes NaN or infinite; see `train_step`.
         """
-        at_least_1(epochs=epochs, patience=patience, checkpoint_every=checkpoint_every)
-        if patience is not None and validation is None:
-            raise ValueError("Trainer.fit: patience needs validation data")
-        if checkpoint_every is not None and checkpoint is None:
-            raise ValueError("Trainer.fit: checkpoint_every needs a checkpoint to save to")
-        data = Batches(x, t, batch_size)
-        held_out = None if validation is None else Batches.of(validation)
+        check_fit(epochs, validation, metrics, transform, patience)
+        check_saving(self, checkpoint, checkpoint_every)
+        data = Batches(x, t, batch_size, caller="Trainer.fit")
+        held_out = None if validation is None else Batches.of(validation, "Trainer.fit: validation")
         run = Run(data.samples, batch_size, shuffle).go_on_with(self.unfinished)
         self.unfinished = run
-        total = None if data.count is None else epochs * data.count
+        done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
-        with Interruption() as interruption, Progress(progress, total, "step") as shown:
+        with Interruption() as interruption, Progress(progress, left, "step") as shown:
 
             def after_step() -> None:
                 shown.step()
@@ -200,8 +199,7 @@ class Trainer:
                 while run.epoch < epochs and (patience is None or run.waited < patience):
                     start = perf_counter()
                     self._train_epoch(run, data, transform, after_step)
-                    row = self._end_epoch(run, held_out, metrics)
-                    row["seconds"] = perf_counter() - start
+                    row = self._end_epoch(run, held_out, metrics, start)
                     if patience is not None:
                         run.compare(row["validation_loss"], self.net)
                     if run.epoch % max(1, epochs // 100) == 0 or run.epoch == epochs:
@@ -209,22 +207,21 @@ class Trainer:
                     if checkpoint is not None:
                         self.save(checkpoint)
                     interruption.check()
-                if run.waited:
+                if self.steps == done:
+                    shown.line(f"nothing to do: {run.epoch} epochs are done, at step {self.steps}")
+                if patience is not None and run.waited and run.best_weights:
+                    self.net.load_state_dict(run.best_weights)
                     shown.line(f"the weights are those of epoch {run.epoch - run.waited}")
-            except KeyboardInterrupt:
-                if interruption.urgent:  # perhaps in the middle of a step
-                    self.unfinished = None
-                    raise
-                shown.line(f"interrupted after step {self.steps}")
+            except Interrupted:
+                shown.line(f"interrupted after step {self.steps}: call fit again to go on")
                 if checkpoint is not None:
                     self.save(checkpoint)
+                    shown.line(f"or later: Trainer.resume({str(checkpoint)!r}, ...) and this fit")
                 return self.history
-            except Exception:
+            except BaseException:  # perhaps in the middle of a step
                 self.unfinished = None
                 raise
-        if run.best_weights:
-            self.net.load_state_dict(run.best_weights)
-        self.unfinished = None
+        self.unfinished = run if run.batch else None  # if it was beyond `epochs` already
         return self.history
 
     def evaluate(
@@ -240,12 +237,13 @@ class Trainer:
         The arguments are those of `fit`. The loss is that of all rows at once, and each metric is
         the mean over the rows of what it gives for their batches.
         """
-        return evaluate(self.net, self.loss, Batches(x, t, batch_size), metrics)
+        data = Batches(x, t, batch_size, caller="Trainer.evaluate")
+        return evaluate(self.net, self.loss, data, metrics)
 
     def predict(self, x: ArrayLike, *, batch_size: int = 1000) -> Array:
         """Return the net's output for the rows of `x`, batch by batch in evaluation mode."""
-        at_least_1(batch_size=batch_size)
-        x, dtype = as_rows("x", x), dtype_of(self.net)
+        batch_size = as_count(batch_size, "Trainer.predict: batch_size")
+        x, dtype = as_rows("Trainer.predict: x", x), dtype_of(self.net)
         parts = (x[i : i + batch_size] for i in range(0, len(x), batch_size))
         return np.concatenate([self.net.predict(cast(part, dtype)) for part in parts])
 
@@ -280,18 +278,20 @@ class Trainer:
     ) -> None:
         order, mean, dtype = run.order(self.rng), averages(self.loss), dtype_of(self.net)
         for x, t in data.once(order, run.batch):
-            rows = len(t) if t.ndim else 1
             if transform is not None:
-                x, t = transform(x, t, self.rng)
+                if order is None:  # these are the caller's own arrays, or views of them
+                    x, t = copy.deepcopy((x, t))
+                x, t = as_pair("Trainer.fit: what transform gave", transform(x, t, self.rng))
+            rows = len(t) if t.ndim else 1
             value = self.train_step(cast(x, dtype), t)
             self.history.step_losses.append(value)
             run.add(value * rows if mean else value, rows)
             after_step()
 
     def _end_epoch(
-        self, run: Run, held_out: Batches | None, metrics: Sequence[Metric] | None
+        self, run: Run, held_out: Batches | None, metrics: Sequence[Metric] | None, start: float
     ) -> dict[str, float]:
-        """Add the epoch's row to the history, without the seconds."""
+        """Add the epoch's row to the history."""
         row: dict[str, float] = {
             "epoch": len(self.history.epochs) + 1,
             "step": len(self.history.step_losses),
@@ -300,6 +300,7 @@ class Trainer:
         if held_out is not None:
             found = evaluate(self.net, self.loss, held_out, metrics)
             row |= {f"validation_{name}": value for name, value in found.items()}
+        row["seconds"] = perf_counter() - start
         self.history.epochs.append(row)
         run.end_epoch()
         return row

@@ -205,26 +205,26 @@ def array_for_the_dout_of_a_loss():
 # ---- Data ----------------------------------------------------------------------------------------
 
 
-@mistake(ValueError, "x[2, 1] is nan, expected finite numbers")
+@mistake(ValueError, "Trainer.fit: x[2, 1] is nan, expected finite numbers")
 def nan_in_the_data():
     x = X.copy()
     x[2, 1] = x[3, 0] = np.nan
     fit(x, LABELS)
 
 
-@mistake(ValueError, "x[0, 2] is inf, expected finite numbers")
+@mistake(ValueError, "Trainer.fit: x[0, 2] is inf, expected finite numbers")
 def infinity_in_the_data():
     x = X.copy()
     x[0, 2] = np.inf
     fit(x, LABELS)
 
 
-@mistake(ValueError, "x has 4 rows and t 3, expected one target for each input")
+@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected one target for each input")
 def fewer_targets_than_inputs():
     fit(X, LABELS[:3])
 
 
-@mistake(ValueError, "x has shape (0, 3), expected (N, ...) with at least one row")
+@mistake(ValueError, "Trainer.fit: x has shape (0, 3), expected (N, ...) with at least one row")
 def no_data():
     fit(X[:0], LABELS[:0])
 

@@ -12,7 +12,7 @@ from chainrule.networks.batching import Batches
 def test_every_row_once_in_order(size):
     x, t = np.arange(100.0).reshape(50, 2), np.arange(50)
     order = np.random.default_rng(0).permutation(50)
-    batches = Batches(x, t, size)
+    batches = Batches(x, t, size, caller="fit")
     got = list(batches.once(order))
     assert len(got) == batches.count == len(list(batches.once()))
     np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), x[order])
@@ -46,7 +46,7 @@ def test_the_data_are_not_copied(tmp_path, layout, monkeypatch):
     expected, order = np.array(x), rng.permutation(20_000)
     tracemalloc.start()
     try:
-        batches = Batches(x, t, 100)
+        batches = Batches(x, t, 100, caller="fit")
         for i, (x_batch, t_batch) in enumerate(batches.once(order)):
             rows = order[100 * i : 100 * i + 100]
             assert (x_batch == expected[rows]).all()

@@ -1,9 +1,21 @@
 """A loss that is not finite: the error names the step and what was NaN or infinite first."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from chainrule.layers import AddLayer, Affine, Dropout, Identity, Layer, MSELoss, ReLU, Tanh
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    BatchNorm,
+    Dropout,
+    Identity,
+    Layer,
+    MSELoss,
+    ReLU,
+    Tanh,
+)
 from chainrule.networks import SGD, Branch, Parallel, Sequential, Trainer
 
 
@@ -39,6 +51,9 @@ def affine(rng, inputs=3, outputs=3):
     return Affine.random(inputs, outputs, rng, dtype=np.float64)
 
 
+A = affine(np.random.default_rng(3))
+
+
 def test_the_layer_in_which_it_first_appeared():
     rng = np.random.default_rng(1)
     ours = trainer(affine(rng), Tanh(), Log(), affine(rng))
@@ -63,10 +78,109 @@ def test_within_nested_networks():
 
 def test_the_layers_are_as_before():
     rng = np.random.default_rng(3)
-    ours = trainer(affine(rng), Log())
-    with pytest.raises(FloatingPointError):
+    norm, dropout = BatchNorm.identity(3, dtype=np.float64), Dropout(0.5, rng)
+    ours = trainer(affine(rng), norm, dropout, Log())
+    before, state = ours.net.state_dict(), rng.bit_generator.state
+    with pytest.raises(FloatingPointError, match=r"in layer 3, Log\(\)"):
         ours.train_step(-np.eye(3), np.zeros((3, 3)))
-    assert not any("forward" in vars(layer) for layer in ours.net)
+    assert [type(layer) for layer in ours.net] == [Affine, BatchNorm, Dropout, Log]
+    for name, array in ours.net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert rng.bit_generator.state == state
+
+
+def test_the_same_mask_is_drawn_again():
+    class Hidden(Dropout):
+        """Infinite where an odd number of elements is dropped."""
+
+        def forward(self, x):
+            y = super().forward(x)
+            return np.full_like(y, np.inf) if (self.mask == 0).sum() % 2 else y
+
+    ours = trainer(A, Hidden(0.5, np.random.default_rng(0)))
+    for _ in range(5):
+        with pytest.raises(FloatingPointError, match="first appeared in layer 1"):  # noqa: PT012
+            while True:
+                ours.train_step(np.ones((4, 3)), np.zeros((4, 3)))
+        ours.net[1].rng.random()  # else the same mask would come next
+
+
+class Plain:
+    """``y = x^2``, of no base class and without a ``__dict__``."""
+
+    __slots__ = ("x",)
+
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, dout):
+        return 2 * dout * self.x
+
+
+class Nested(Layer):
+    """``((x, log(y)), 1)``."""
+
+    def forward(self, x, y):
+        return (x, Log().forward(y)), 1
+
+
+class Last(Layer):
+    """``x - y`` of ``((x, y), 1)``."""
+
+    def forward(self, pair, one):
+        return pair[0] - pair[1]
+
+
+class Around(Layer):
+    """``out = block(x)``, a net in an attribute."""
+
+    def __init__(self, *layers):
+        self.block = Sequential(*layers)
+
+    def forward(self, x):
+        return self.block.forward(x)
+
+
+class Uncopied(ReLU):
+    """Holds what cannot be copied."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "message"),
+    [
+        ([A, Plain()], np.full((4, 3), 1e300), r"layer 1, .*Plain.*: its output\[0, 0\] is inf"),
+        (
+            [Parallel(A, Identity()), Nested(), Last()],
+            (np.ones((4, 3)), -np.eye(4, 3)),
+            r"layer 1, Nested\(\): its output\[0\]\[1\]\[0, 0\] is nan",
+        ),
+        (
+            [Parallel(A, Identity()), AddLayer()],
+            (np.ones((4, 3)), np.full((4, 3), np.inf)),
+            r"batch itself is not finite: x\[1\]\[0, 0\] is inf",
+        ),
+        ([A, Around(Log())], -np.eye(4, 3) * 9, r"layer 1\.block\.0, Log\(\): its output"),
+        ([A, Uncopied(), Log()], -np.eye(4, 3) * 9, "search for its origin failed: TypeError"),
+    ],
+    ids=["slots", "nested outputs", "nested inputs", "a net in a layer", "uncopied"],
+)
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_any_kind_of_layer(layers, x, message):
+    ours = trainer(*layers)
+    ours.loss = Finite()
+    with pytest.raises(FloatingPointError, match=message):
+        ours.train_step(x, np.zeros(1))
+
+
+class Finite(MSELoss):
+    """NaN or infinite where ``y`` is, whatever the shapes."""
+
+    def forward(self, y, t):
+        return float(np.sum(y))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -119,7 +233,7 @@ def test_a_layer_of_no_base_class():
             return dout
 
     ours = trainer(Scale())
-    with pytest.raises(FloatingPointError, match=r"parameter 0\[0\] is inf in layer 0"):
+    with pytest.raises(FloatingPointError, match=r"params\.0\[0\] is inf in layer 0"):
         ours.train_step(np.ones((2, 3)), np.ones((2, 3)))
 
 
@@ -134,7 +248,9 @@ def test_the_loss_alone():
         ours.train_step(np.ones((2, 3)), np.ones((2, 3)))
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_a_net_of_one_layer():
-    ours = Trainer(Log(), MSELoss(), SGD(), rng=np.random.default_rng(8))
-    with pytest.raises(FloatingPointError, match=r"it first appeared in Log\(\): its output\[0\]"):
-        ours.train_step(np.array([-1.0]), np.array([1.0]))
+    ours = Trainer(A, MSELoss(), SGD(), rng=np.random.default_rng(8))
+    huge = np.full((1, 3), 1e308)
+    with pytest.raises(FloatingPointError, match=r"it first appeared in Affine\(3 -> 3\): its out"):
+        ours.train_step(huge, huge)

@@ -158,8 +158,16 @@ def test_wrong_arguments():
         minimize(net, MSELoss(), x, t, "Powell")
     with pytest.raises(ValueError, match="no parameters"):
         minimize(Sequential(Tanh()), MSELoss(), x, t)
-    with pytest.raises(ValueError, match="40 rows and t 39"):
+    with pytest.raises(ValueError, match="minimize: x has 40 rows and t 39"):
         minimize(net, MSELoss(), x, t[1:])
+    with pytest.raises(TypeError, match=r"minimize: net is \[.*, expected a Layer"):
+        minimize(list(net), MSELoss(), x, t)
+    with pytest.raises(TypeError, match="minimize: loss is the class MSELoss"):
+        minimize(net, MSELoss, x, t)
+    with pytest.raises(TypeError, match="minimize: options is 100, expected a dict"):
+        minimize(net, MSELoss(), x, t, options=100)
+    with pytest.raises(TypeError, match="minimize: callback is True, expected a function"):
+        minimize(net, MSELoss(), x, t, callback=True)
     x[3, 2] = np.nan
     with pytest.raises(ValueError, match=r"x\[3, 2\] is nan"):
         minimize(net, MSELoss(), x, t)

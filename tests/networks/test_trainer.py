@@ -195,6 +195,25 @@ def test_transform_draws_from_the_trainers_generator():
     np.testing.assert_array_equal(x, kept)
 
 
+@pytest.mark.parametrize("batches", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_a_transform_may_write_into_its_batch(batches, batch_size):
+    def double(x, t, rng):
+        x *= 2
+        t[:] = 0
+        return x, t
+
+    x, t = data(np.random.default_rng(1))
+    kept, given = (x.copy(), t.copy()), [(x, t)] if batches else x
+    options = {"batch_size": batch_size, "shuffle": False, "progress": False}
+    ours, steps = trainer(), trainer()
+    ours.fit(given, None if batches else t, epochs=2, transform=double, **options)
+    steps.fit(2 * x, 0 * t, epochs=2, **options | ({"batch_size": None} if batches else {}))
+    assert same(ours.net, steps.net)
+    np.testing.assert_array_equal(x, kept[0])
+    np.testing.assert_array_equal(t, kept[1])
+
+
 def test_float64_data_are_cast_batch_by_batch_for_a_float32_net():
     seen = []
 
@@ -228,6 +247,13 @@ def test_data_are_neither_written_to_nor_copied(tmp_path):
     np.testing.assert_array_equal(ours.predict(mapped), ours.predict(x))
 
 
+class Frame(list):
+    """Lists its columns, and becomes an array, as tables of other libraries do."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(list(self))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -240,13 +266,15 @@ def test_data_are_neither_written_to_nor_copied(tmp_path):
         (lambda x, t: (3.0, t), ValueError, r"x has shape \(\)"),
         (lambda x, t: ([(x, t, t)], None), TypeError, r"batch 0 is a tuple, expected a pair"),
         (lambda x, t: ([], None), ValueError, "gave no batch"),
+        (lambda x, t: ([[1.0], [2.0, 3.0]], t), ValueError, "x is not an array of numbers"),
+        (lambda x, t: (Frame(x), None), TypeError, "x is a Frame without targets t"),
     ],
 )
 def test_data_that_cannot_be_trained_on(change, error, message):
     ours = trainer()
     start = ours.net.state_dict()
     x, t = change(*data(np.random.default_rng(1)))
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match="Trainer.fit: .*" + message):
         ours.fit(x, t, epochs=1, batch_size=10, progress=False)
     assert all((start[k] == v).all() for k, v in ours.net.state_dict().items())
     assert ours.unfinished is None
@@ -265,28 +293,97 @@ def test_the_first_value_that_is_not_finite_is_named(value, monkeypatch):
         trainer().fit(np.zeros((50, 4)), y, epochs=1)
 
 
+def worst(y, t):
+    return 0.0
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "error", "message"),
     [
-        {"epochs": 0},
-        {"epochs": 1, "batch_size": 0},
-        {"epochs": 1, "patience": 0},
-        {"epochs": 1, "patience": 1},
-        {"epochs": 1, "checkpoint_every": 5},
+        ({"epochs": 0}, ValueError, "epochs is 0, expected an integer of at least 1"),
+        ({"epochs": 1.5}, ValueError, "epochs is 1.5, expected an integer"),
+        ({"epochs": None}, ValueError, "epochs is None, expected an integer"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0, expected an integer of at least 1"),
+        ({"batch_size": 2.0}, ValueError, "batch_size is 2.0, expected an integer"),
+        ({"patience": 0}, ValueError, "patience is 0, expected an integer of at least 1"),
+        ({"patience": "accuracy"}, ValueError, "patience is 'accuracy', expected an integer"),
+        ({"patience": 1, "validation": None}, ValueError, "patience needs validation data"),
+        ({"metrics": [worst], "validation": None}, ValueError, "metrics needs validation data"),
+        ({"metrics": ["accuracy"]}, TypeError, r"metrics is \['accuracy'\], expected a list of"),
+        ({"metrics": accuracy}, TypeError, "metrics is <function accuracy .* a list of"),
+        ({"metrics": [worst, accuracy, worst]}, ValueError, "'worst' names two metrics"),
+        ({"metrics": [lambda y, t: 1, lambda y, t: 2]}, ValueError, "'<lambda>' names two"),
+        ({"transform": "noise"}, TypeError, "transform is 'noise', expected a function"),
+        ({"transform": lambda x, t, rng: x}, TypeError, "transform gave is a ndarray, exp"),
+        ({"validation": 0.2}, TypeError, "validation: x is a float without targets"),
+        ({"validation": (np.ones((2, 4)), [0])}, ValueError, "validation: x has 2 rows and t 1"),
+        ({"checkpoint_every": 5}, ValueError, "checkpoint_every needs a checkpoint"),
+        ({"checkpoint": 3}, TypeError, "checkpoint is 3, expected a path"),
+        ({"checkpoint": "none/x.npz"}, FileNotFoundError, "x.npz cannot be written"),
+        ({"checkpoint": "."}, IsADirectoryError, "is a folder, expected"),
     ],
 )
-def test_options_that_make_no_sense(options):
+def test_options_that_make_no_sense(options, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours, (x, t) = trainer(), data(np.random.default_rng(1))
+    where = "" if issubclass(error, OSError) else "Trainer.fit: .*"
+    with pytest.raises(error, match=where + message):
+        ours.fit(x, t, **{"epochs": 1, "validation": (x, t), "progress": False} | options)
+    assert ours.steps == 0
+    assert ours.unfinished is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_needs_an_optimizer_with_a_state(tmp_path):
+    class Still:
+        def step(self, params, grads):
+            pass
+
     x, t = data(np.random.default_rng(1))
-    with pytest.raises(ValueError, match=r"expected at least 1|needs"):
-        trainer().fit(x, t, progress=False, **options)
+    with pytest.raises(TypeError, match="Still has no state_dict"):
+        trainer(optimizer=Still()).fit(x, t, epochs=1, checkpoint=tmp_path / "run.npz")
 
 
-def test_a_trainer_needs_a_layer_and_a_generator():
+def test_a_metric_called_as_the_loss():
+    def loss(y, t):
+        return 0.0
+
+    with pytest.raises(ValueError, match="'loss' names two metrics, or the loss"):
+        trainer().evaluate(*data(np.random.default_rng(1)), metrics=[loss])
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "error", "message"),
+    [
+        ("net", [Tanh()], TypeError, r"net is \[Tanh\(\)\], expected a Layer"),
+        ("net", Sequential, TypeError, "net is the class Sequential, expected an instance"),
+        ("net", Sequential(Tanh()), ValueError, "the net has no parameters: nothing to train"),
+        ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected one such as MSELoss\(\)"),
+        ("loss", "mse", TypeError, "loss is 'mse', expected"),
+        ("loss", lambda y, t: 0, TypeError, "loss is <function .*, expected"),
+        ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* such as SGD\(\)"),
+        ("optimizer", "adam", TypeError, "optimizer is 'adam', expected"),
+        ("rng", 0, TypeError, r"rng is 0, expected numpy.random.default_rng\(seed\)"),
+        ("schedule", 0.1, TypeError, "schedule is 0.1, expected a function of the step"),
+        ("penalty", 0.1, TypeError, r"penalty is 0.1, expected L1\(strength\) or L2"),
+        ("max_norm", 0, ValueError, "max_norm is 0, expected a positive number"),
+        ("max_value", "1", TypeError, "max_value is '1', expected a number"),
+    ],
+)
+def test_parts_of_which_no_trainer_can_be_made(part, value, error, message):
     ours = trainer()
-    with pytest.raises(TypeError, match="net is a list, expected a Layer"):
-        Trainer(list(ours.net), ours.loss, ours.optimizer, rng=ours.rng)
-    with pytest.raises(TypeError, match="rng is 0, expected numpy"):
-        Trainer(ours.net, ours.loss, ours.optimizer, rng=0)
+    parts = {"net": ours.net, "loss": ours.loss, "optimizer": ours.optimizer, "rng": ours.rng}
+    with pytest.raises(error, match="Trainer: " + message):
+        Trainer(**parts | {part: value})
+
+
+def test_validation_data_in_a_list():
+    x, t = data(np.random.default_rng(1))
+    found = [
+        trainer().fit(x, t, epochs=1, validation=given, progress=False)["validation_loss"]
+        for given in ((x, t), [x, t], [(x[:9], t[:9]), (x[9:], t[9:])])
+    ]
+    assert found[0] == found[1] == pytest.approx(found[2])
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -334,8 +431,11 @@ def test_accuracy():
     for wrong in (t[:2], t[:, None], np.zeros((4, 3))):
         with pytest.raises(ValueError, match="accuracy: y has shape"):
             accuracy(y, wrong)
-    with pytest.raises(ValueError, match="K at least 2"):
-        accuracy(y[:, :1], t[:, None])
+    with pytest.raises(ValueError, match="accuracy: y has shape"):
+        accuracy(y.argmax(axis=1), t)
+    for labels in (t, t[:, None]):
+        with pytest.raises(ValueError, match=r"K at least 2; .* np.mean\(\(y > 0\) == t\)"):
+            accuracy(y[:, :1], labels)
 
 
 def test_early_stopping_keeps_the_best_weights():
@@ -359,6 +459,16 @@ def test_early_stopping_keeps_the_best_weights():
     for name, value in ours.net.state_dict().items():
         np.testing.assert_array_equal(value, states[best][name])
     assert ours.evaluate(*held_out)["loss"] == pytest.approx(min(losses))
+
+
+def test_patience_given_up_does_not_bring_old_weights_back():
+    x, t = data(np.random.default_rng(1))
+    ours, whole = interrupted(7), interrupted(0)
+    options = {"validation": (x, 2 - t), "progress": False}
+    ours.fit(x, t, epochs=9, patience=9, **options)
+    ours.fit(x, t, epochs=9, **options)
+    whole.fit(x, t, epochs=9, **options)
+    assert same(ours.net, whole.net)
 
 
 def test_without_patience_the_last_weights_stay():
@@ -416,6 +526,49 @@ def test_after_ctrl_c_other_data_need_a_word():
     ours.unfinished = None
     history = ours.fit(x, t, epochs=1, batch_size=10, progress=False)
     assert len(history.step_losses) == 11
+
+
+def raising(where):
+    """Return options of fit with which a KeyboardInterrupt comes out of the user's own code."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    return {"transform": stop} if where == "transform" else {"metrics": [stop]}
+
+
+@pytest.mark.parametrize("where", ["transform", "metric"])
+def test_a_keyboard_interrupt_from_elsewhere_is_no_end_between_steps(where, tmp_path):
+    x, t = data(np.random.default_rng(1))
+    ours, path = trainer(), tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        ours.fit(x, t, epochs=3, validation=(x, t), checkpoint=path, **raising(where))
+    assert ours.unfinished is None
+    assert not path.exists()
+
+
+def test_after_ctrl_c_it_says_how_to_go_on(tmp_path, capsys):
+    x, t = data(np.random.default_rng(1))
+    path = tmp_path / "run.npz"
+    interrupted(6).fit(x, t, epochs=3, batch_size=16, checkpoint=path)
+    lines = capsys.readouterr().err.splitlines()[-2:]
+    assert lines[0] == "interrupted after step 6: call fit again to go on"
+    assert lines[1] == f"or later: Trainer.resume({str(path)!r}, ...) and this fit"
+
+
+def test_a_fit_with_nothing_left_to_do_says_so(tmp_path, capsys):
+    x, t = data(np.random.default_rng(1))
+    ours = interrupted(6)
+    ours.fit(x, t, epochs=3, batch_size=16, progress=False)
+    ours.fit(x, t, epochs=1, batch_size=16)
+    assert capsys.readouterr().err == "nothing to do: 1 epochs are done, at step 6\n"
+    ours.fit(x, t, epochs=3, batch_size=16, checkpoint=tmp_path / "run.npz", progress=False)
+    assert ours.steps == 12  # it had not lost its place
+    again = interrupted(0)
+    again = Trainer.resume(tmp_path / "run.npz", again.net, again.loss, SGD(0.5), again.rng)
+    again.fit(x, t, epochs=3, batch_size=16)
+    assert capsys.readouterr().err == "nothing to do: 3 epochs are done, at step 12\n"
+    assert again.unfinished is None
 
 
 def test_a_second_ctrl_c_ends_at_once():
