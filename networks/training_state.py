@@ -128,7 +128,7 @@ class _Saved:
     def check_fits(self, trainer: Trainer) -> None:
         """Raise if `trainer` is of another make; it stays as it is."""
         net = trainer.net.state_dict()
-        _check_same("net", self.net, net)
+        _check_same("parameters or buffers", self.net, net)
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
         optimizer = copy.deepcopy(trainer.optimizer)
@@ -194,7 +194,7 @@ def _check_same(what: str, came: Mapping[str, Array], mine: Mapping[str, Array])
     theirs, ours = ({(n, kind(a)) for n, a in arrays.items()} for arrays in (came, mine))
     if theirs != ours:
         raise ValueError(
-            f"the {what} of the checkpoint have {sorted(theirs - ours)}, "
+            f"the checkpoint has other {what}: {sorted(theirs - ours)}, "
             f"expected {sorted(ours - theirs)}"
         )
 
