@@ -50,7 +50,7 @@ def rotate(images: npt.ArrayLike, max_degrees: float, rng: np.random.Generator) 
     TypeError
         If `images` is not float32 or float64.
     ValueError
-        If `images` is not of shape (N, C, H, W) or `max_degrees` is negative.
+        If `images` is not of shape (N, C, H, W) or `max_degrees` is negative or infinite.
     """
     images = _checked_floating("rotate", images)
     check_rng("rotate", rng)
@@ -77,7 +77,8 @@ def elastic(images: npt.ArrayLike, alpha: float, sigma: float, rng: np.random.Ge
     TypeError
         If `images` is not float32 or float64.
     ValueError
-        If `images` is not of shape (N, C, H, W), `alpha` is negative or `sigma` not positive.
+        If `images` is not of shape (N, C, H, W), `alpha` is negative or infinite or `sigma`
+        is not positive.
 
     References
     ----------
@@ -123,5 +124,5 @@ def _checked_floating(name: str, images: npt.ArrayLike) -> _Images:
 
 
 def _check_not_negative(name: str, argument: str, value: float) -> None:
-    if not value >= 0:
-        raise ValueError(f"{name}: {argument} is {value}, expected at least 0")
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name}: {argument} is {value}, expected a finite number of at least 0")

@@ -33,7 +33,8 @@ def standardize(train: npt.ArrayLike, *others: npt.ArrayLike) -> Any:
     Raises
     ------
     ValueError
-        If `train` is empty or the columns of the others differ.
+        If `train` is empty, or has a column with NaN, infinite or too large values, or the columns
+        of the others differ.
     """
     arrays = [_floating("standardize", array) for array in (train, *others)]
     x = arrays[0]
@@ -44,9 +45,14 @@ def standardize(train: npt.ArrayLike, *others: npt.ArrayLike) -> Any:
             columns = ", ".join(str(size) for size in ("M", *x.shape[1:]))
             raise ValueError(f"standardize: got shape {array.shape}, expected ({columns})")
 
-    mean = x.mean(axis=0, dtype=np.float64)
-    blocks = (x[i : i + _ROWS] for i in range(0, len(x), _ROWS))
-    variance = sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = x.mean(axis=0, dtype=np.float64)
+        blocks = (x[i : i + _ROWS] for i in range(0, len(x), _ROWS))
+        variance = sum(np.square(block - mean).sum(axis=0) for block in blocks) / len(x)
+    wrong = np.argwhere(~np.isfinite(variance))
+    if len(wrong):
+        column = tuple(map(int, wrong[0]))
+        raise ValueError(f"standardize: the variance of train in column {column} is not finite")
     # Rounding leaves a constant column of 0.1 a tiny variance: compare the values themselves.
     constant = (x.max(axis=0) == x.min(axis=0)) | (variance == 0)
     std = np.where(constant, 1.0, np.sqrt(variance))
@@ -99,13 +105,13 @@ def add_noise(x: npt.ArrayLike, scale: float, rng: np.random.Generator) -> _Arra
     TypeError
         If `x` is not float32 or float64.
     ValueError
-        If `scale` is negative.
+        If `scale` is negative or not finite.
     """
     x = np.asarray(x)
     if x.dtype not in (np.float32, np.float64):
         raise TypeError(f"add_noise: x has dtype {x.dtype}, expected float32 or float64")
-    if not scale >= 0:
-        raise ValueError(f"add_noise: scale is {scale}, expected at least 0")
+    if not 0 <= scale < np.inf:
+        raise ValueError(f"add_noise: scale is {scale}, expected a finite number of at least 0")
     check_rng("add_noise", rng)
     noise = rng.standard_normal(x.shape, x.dtype)
     noise *= scale

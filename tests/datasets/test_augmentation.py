@@ -139,8 +139,9 @@ def test_bad_amounts_are_errors():
         shift(images, -1, rng)
     with pytest.raises(TypeError, match="float"):
         shift(images, 1.5, rng)
-    with pytest.raises(ValueError, match="max_degrees is -5"):
-        rotate(images, -5, rng)
+    for degrees in (-5, np.inf):
+        with pytest.raises(ValueError, match=f"max_degrees is {degrees}, expected a finite"):
+            rotate(images, degrees, rng)
     with pytest.raises(ValueError, match="alpha is nan"):
         elastic(images, np.nan, 4, rng)
     with pytest.raises(ValueError, match="sigma is 0"):

@@ -55,6 +55,9 @@ def test_standardize_bad_arguments():
         standardize(np.ones((0, 3)))
     with pytest.raises(TypeError, match="complex128"):
         standardize(np.ones(3, complex))
+    for value in (np.nan, np.inf, 1e200):
+        with pytest.raises(ValueError, match=r"train in column \(1,\) is not finite"):
+            standardize(np.array([[1.0, 2.0], [3.0, value]]))
 
 
 def test_one_hot():
@@ -94,7 +97,8 @@ def test_noise_bad_arguments():
     rng = np.random.default_rng(0)
     with pytest.raises(TypeError, match="dtype uint8"):
         add_noise(np.zeros(3, np.uint8), 0.1, rng)
-    with pytest.raises(ValueError, match=r"scale is -0\.1"):
-        add_noise(np.zeros(3), -0.1, rng)
+    for scale in (-0.1, np.inf, np.nan):
+        with pytest.raises(ValueError, match=f"scale is {scale}, expected a finite number"):
+            add_noise(np.zeros(3), scale, rng)
     with pytest.raises(TypeError, match="rng is 0"):
         add_noise(np.zeros(3), 0.1, 0)
