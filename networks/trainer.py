@@ -202,13 +202,13 @@ class Trainer:
                     row = self._end_epoch(run, held_out, metrics, start)
                     if patience is not None:
                         run.compare(row["validation_loss"], self.net)
-                    if run.epoch % max(1, epochs // 100) == 0 or run.epoch == epochs:
+                    if run.epoch % -(-epochs // 100) == 0 or run.epoch == epochs:
                         shown.line(epoch_line(row, run.epoch, epochs))
                     if checkpoint is not None:
                         self.save(checkpoint)
                     interruption.check()
                 if self.steps == done:
-                    shown.line(f"nothing to do: {run.epoch} epochs are done, at step {self.steps}")
+                    shown.line(f"nothing to do: epoch {run.epoch} was done by step {self.steps}")
                 if patience is not None and run.waited and run.best_weights:
                     self.net.load_state_dict(run.best_weights)
                     shown.line(f"the weights are those of epoch {run.epoch - run.waited}")
@@ -251,8 +251,8 @@ class Trainer:
         """Write all that the training depends on but the data and the options to one ``.npz``.
 
         That is the net's state, the optimizer's, the history, the state of `rng` and of every
-        Generator in net and loss, and where in a `fit` it is. A kill leaves the old file or the
-        new one.
+        Generator in the parts, and where in a `fit` it is. A kill leaves the old file or the new
+        one.
         """
         save_training(path, self)
 

@@ -561,13 +561,13 @@ def test_a_fit_with_nothing_left_to_do_says_so(tmp_path, capsys):
     ours = interrupted(6)
     ours.fit(x, t, epochs=3, batch_size=16, progress=False)
     ours.fit(x, t, epochs=1, batch_size=16)
-    assert capsys.readouterr().err == "nothing to do: 1 epochs are done, at step 6\n"
+    assert capsys.readouterr().err == "nothing to do: epoch 1 was done by step 6\n"
     ours.fit(x, t, epochs=3, batch_size=16, checkpoint=tmp_path / "run.npz", progress=False)
     assert ours.steps == 12  # it had not lost its place
     again = interrupted(0)
     again = Trainer.resume(tmp_path / "run.npz", again.net, again.loss, SGD(0.5), again.rng)
     again.fit(x, t, epochs=3, batch_size=16)
-    assert capsys.readouterr().err == "nothing to do: 3 epochs are done, at step 12\n"
+    assert capsys.readouterr().err == "nothing to do: epoch 3 was done by step 12\n"
     assert again.unfinished is None
 
 
@@ -610,8 +610,9 @@ def test_lines_of_progress(capsys):
     assert captured.out == ""
     assert [line.split(":")[0] for line in lines] == [f"epoch {k} of 3" for k in (1, 2, 3)]
     assert all("validation_accuracy" in line for line in lines)
-    trainer().fit(x, t, epochs=1000)
-    assert len(capsys.readouterr().err.splitlines()) == 100
+    for epochs in (1000, 199):
+        trainer().fit(x, t, epochs=epochs)
+        assert len(capsys.readouterr().err.splitlines()) == 100
     trainer().fit(x, t, epochs=3, progress=False)
     assert capsys.readouterr().err == ""
 
@@ -623,3 +624,7 @@ def test_a_bar_in_a_terminal(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "epoch 2 of 2" in shown
     assert "/10" in shown
+    ours = interrupted(3)
+    ours.fit(x, t, epochs=2, batch_size=10, progress=False)
+    ours.fit(x, t, epochs=2, batch_size=10)
+    assert "/7" in capsys.readouterr().err  # what is left
