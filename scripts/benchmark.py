@@ -4,8 +4,9 @@ All peers start from the same weights and take the same batches. Each measuremen
 its own; each round takes all of them, in a random order. After the first round the losses of all
 peers must agree. Printed are microseconds a step: the median of the rounds, the least and the
 greatest; chainrule's time over the peer's (below 1: chainrule is quicker), the median of the
-rounds' ratios; and what share of the processor's peak in matrix products the step reaches.
-The same goes to benchmark.json and, with matplotlib, to benchmark.png.
+rounds' ratios; what share of the processor's peak in matrix products the step reaches; and the
+project's own targets. With `import` come the installed sizes. The same goes to benchmark.json and,
+with matplotlib, to benchmark.png, both at the end alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -39,6 +40,7 @@ PEERS = {
     "inlined": ("NumPy, inlined", "numpy", "D"),
     "products": ("the matrix products alone", "numpy", "A B"),
 }
+PEER_NAMES = {module: name for module, (name, *_) in PEERS.items()}
 # A peer's name: the module that its users import, and the package that they install.
 IMPORTS = {
     "chainrule": ("chainrule.networks", "chainrule"),
@@ -47,7 +49,8 @@ IMPORTS = {
     "JAX": ("jax", "jax"),
     "scikit-learn": ("sklearn.neural_network", "scikit-learn"),
 }
-TITLES = {name: workload.title for name, workload in WORKLOADS.items()} | {"import": "import"}
+TITLES = {name: workload.title for name, workload in WORKLOADS.items()}
+TITLES["import"] = "in a fresh process"
 TIMED_IMPORT = """
 from time import perf_counter
 start = perf_counter()
@@ -62,19 +65,21 @@ Task = tuple[str, str]  # workload and peer
 def tasks(names: list[str], modules: list[str]) -> dict[Task, list[str]]:
     """Return the arguments of Python for each measurement, and say what is left out."""
     found: dict[Task, list[str]] = {}
+    packages = set()
     for module in modules:
         peer, package, able = PEERS[module]
         if find_spec(package):
+            packages.add(package)
             both = [name for name in names if name in able.split()]
             found |= {(name, peer): ["-m", "benchmarks.worker", name, module] for name in both}
         else:
             print(f"{peer} is left out: {package} is not installed")
-    if any(name in WORKLOADS and WORKLOADS[name].batch for name in names):
-        found[PEAK] = ["-m", "benchmarks.worker", "peak"]
     if "import" in names:
         for peer, (module, _) in IMPORTS.items():
-            if find_spec(module.partition(".")[0]):
+            if module.partition(".")[0] in packages:
                 found["import", peer] = ["-c", TIMED_IMPORT.format(module)]
+    if any(WORKLOADS[name].batch for name, _ in found if name in WORKLOADS):
+        found[PEAK] = ["-m", "benchmarks.worker", "peak"]
     return {task: found[task] for name in [*names, "peak"] for task in found if task[0] == name}
 
 
@@ -86,11 +91,11 @@ def write_data(name: str, rng: np.random.Generator, steps: int | None, folder: s
     orders = workload.orders(rng, len(x))[:, :steps]
     named = {f"weights.{i}": array for i, array in enumerate(weights)}
     named |= {"x": x, "t": t, "orders": orders}
-    np.savez(Path(folder, name), allow_pickle=False, **named)
+    np.savez(Path(folder, name), **named)  # type: ignore[arg-type]  # all names are of arrays
 
 
-def measure(command: list[str], folder: str) -> dict[str, float]:
-    """Run Python with `command` and return what it prints."""
+def measure(task: Task, command: list[str], folder: str) -> dict[str, float]:
+    """Run Python with `command`, which measures `task`, and return what it prints."""
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = dict.fromkeys(threads, str(machine.cores())) | {"BENCHMARK_DATA": folder}
     done = subprocess.run(
@@ -99,8 +104,10 @@ def measure(command: list[str], folder: str) -> dict[str, float]:
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
+        process_group=0,  # Ctrl-C ends this program, which ends that
     )
+    if done.returncode:
+        sys.exit(f"{task[0]}: {task[1]} failed, as told above; --peers can leave it out")
     return json.loads(done.stdout)
 
 
@@ -113,23 +120,39 @@ def check_losses(losses: dict[Task, float]) -> None:
             sys.exit(f"workload {name}: the loss of {peer} is {loss}, expected {expected}")
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="workloads:\n" + "\n".join(f"  {name:7} {title}" for name, title in TITLES.items()),
+        epilog="\n".join([*listed("workloads", TITLES), "", *listed("peers", PEER_NAMES)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", type=some_of(TITLES), default=[*TITLES], metavar="A,D")
-    parser.add_argument("--peers", type=some_of(PEERS), default=[*PEERS], metavar="own,pytorch")
-    parser.add_argument("--rounds", type=arguments.positive_int, default=7, help="(7)")
-    parser.add_argument("--steps", type=arguments.positive_int, help="at most so many an epoch")
-    parser.add_argument("--seed", type=arguments.seed, default=0, help="for all that is drawn (0)")
-    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(out)")
+    add = parser.add_argument
+    number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
+    add("--only", metavar="A,D", type=some_of(TITLES), default=[*TITLES], help="workloads (all)")
+    add("--peers", metavar="own,jax_jit", type=some_of(PEERS), default=[*PEERS], help="(all)")
+    add("--rounds", **number, default=7, help="how often each is measured (7)")
+    add("--steps", **number, help="at most so many an epoch, for a quick look")
+    add("--seed", metavar="N", type=arguments.seed, default=0, help="for all that is drawn (0)")
+    add("--out", metavar="DIR", type=Path, default=Path("out"), help="for what is written (out)")
     args = parser.parse_args(argv)
-
-    rng = np.random.default_rng(args.seed)
     commands = tasks(args.only, args.peers)
+    if not commands:
+        parser.error("none of these peers is installed and does one of these workloads")
+    try:
+        results = rounds(commands, args)
+    except KeyboardInterrupt:
+        print("interrupted: nothing is written", file=sys.stderr)
+        return 130  # as a shell calls a program after Ctrl-C
+    write(results, args)
+    return 0
+
+
+def rounds(
+    commands: dict[Task, list[str]], args: argparse.Namespace
+) -> dict[Task, list[dict[str, float]]]:
+    """Return what each round of measurements finds."""
+    rng = np.random.default_rng(args.seed)
     results: dict[Task, list[dict[str, float]]] = {task: [] for task in commands}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.only:
@@ -138,11 +161,15 @@ def main(argv: list[str] | None = None) -> None:
         for i in range(args.rounds):
             for k in rng.permutation(len(commands)):
                 task = list(commands)[k]
-                results[task].append(measure(commands[task], folder))
+                results[task].append(measure(task, commands[task], folder))
             if i == 0:
                 check_losses({task: r[0]["loss"] for task, r in results.items() if "loss" in r[0]})
             print(f"round {i + 1} of {args.rounds}", file=sys.stderr, flush=True)
+    return results
 
+
+def write(results: dict[Task, list[dict[str, float]]], args: argparse.Namespace) -> None:
+    """Print the table, and write it and its picture."""
     peak = median(result["flops"] for result in results.pop(PEAK)) if PEAK in results else None
     record: dict[str, Any] = machine.describe() | {
         "rounds": args.rounds,
@@ -162,11 +189,20 @@ def main(argv: list[str] | None = None) -> None:
         }
     print(report.text(record))
     args.out.mkdir(parents=True, exist_ok=True)
-    Path(args.out, "benchmark.json").write_text(json.dumps(record, indent=1) + "\n")
+    table, part = args.out / "benchmark.json", args.out / "benchmark.json.part"
+    part.write_text(json.dumps(record, indent=1) + "\n")
+    part.replace(table)  # a kill leaves the old file or the new one
+    print(f"wrote {table}")
     if find_spec("matplotlib"):
-        report.draw(record["rows"], TITLES, Path(args.out, "benchmark.png"))
+        report.draw(record["rows"], TITLES, args.out / "benchmark.png")
+        print(f"drew {args.out / 'benchmark.png'}")
     else:
         print("no picture: matplotlib is not installed (pip install 'chainrule[plot]')")
+
+
+def listed(heading: str, names: Mapping[str, str]) -> list[str]:
+    """Return lines of help that say what each name stands for."""
+    return [f"{heading}:", *(f"  {name:13} {meaning}" for name, meaning in names.items())]
 
 
 def some_of(names: Collection[str]) -> Callable[[str], list[str]]:
@@ -182,4 +218,4 @@ def some_of(names: Collection[str]) -> Callable[[str], list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

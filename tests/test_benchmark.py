@@ -1,11 +1,16 @@
 """The benchmark measures, checks and writes; how quick anything is, no test asks."""
 
+import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from chainrule.networks import Adam
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -25,17 +30,65 @@ def test_one_tiny_round_writes_a_table_json_and_a_picture(tmp_path):
     own, inlined = record["rows"]
     assert (own["peer"], inlined["peer"]) == ("chainrule", "NumPy, inlined")
     assert inlined["ratio"] == own["median"] / inlined["median"]
+    assert inlined["met"] == (inlined["ratio"] <= 1.7)
+    assert f"at most 1.7  {'met' if inlined['met'] else 'missed'}" in done.stdout
     assert record["threads"] >= 1
     assert "numpy" in record["versions"]
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_unknown_workload_is_a_usage_error():
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / "benchmark.py", "--only", "A,E"], capture_output=True, text=True
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--only", "A,E"], "'E' is not one of A, B, C, C2, D, import"),
+        (["--peers", "own,numpy"], "'numpy' is not one of own, pytorch, pytorch_fused, jax_jit, "),
+        (["--only", "D", "--peers", "products"], "none of these peers is installed and does one"),
+    ],
+)
+def test_usage_errors(run_script, options, message):
+    run = run_script("benchmark.py", *options)
+    assert run.code == 2
+    assert message in run.err
+
+
+def test_peers_that_are_not_installed_are_named_and_left_out(run_script, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: found(name) if name == "chainrule" else None
     )
-    assert done.returncode == 2
-    assert "'E' is not one of A, B, C, C2, D, import" in done.stderr
+    run = run_script(
+        *("benchmark.py", "--only", "D", "--rounds", 1, "--steps", 5, "--out", tmp_path)
+    )
+    assert run.code == 0
+    for package in ("torch", "jax", "matplotlib"):
+        assert f"{package} is not installed" in run.out
+    assert (tmp_path / "benchmark.json").exists()
+
+
+def test_a_peer_that_fails(run_script, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "numpy.py").write_text("raise ImportError('a broken package')")
+    run = run_script("benchmark.py", "--only", "import", "--peers", "inlined", "--out", tmp_path)
+    assert run.code == 1
+    assert run.err == "import: NumPy failed, as told above; --peers can leave it out\n"
+
+
+def test_interrupted_it_writes_nothing(tmp_path):
+    program = subprocess.Popen(
+        [
+            *(sys.executable, SCRIPTS / "benchmark.py", "--only", "D", "--peers", "inlined"),
+            *("--steps", "5", "--rounds", "10000", "--out", tmp_path / "out"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stderr.readline() == "round 1 of 10000\n"
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate()
+    assert program.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted: nothing is written"
+    assert "Traceback" not in errors
+    assert not (tmp_path / "out").exists()
 
 
 def test_peers_whose_losses_differ_stop_it(monkeypatch):
@@ -58,3 +111,16 @@ def test_the_operations_are_those_of_the_products(monkeypatch):
     assert WORKLOADS["A"].operations() == 2 * 100 * (2 * 784 * 50 + 3 * 50 * 10)
     convolution = 2 * 100 * 24 * 24 * 25 * 30
     assert WORKLOADS["C"].operations() == 2 * convolution + 3 * 2 * 100 * 100 * (4320 + 10)
+
+
+def test_the_textbook_has_the_same_adam(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    from benchmarks import textbook
+
+    gradient = 10.0 ** -np.arange(4, 12)  # of the small ones eps decides the step
+    mine, theirs = np.ones((2, gradient.size))
+    adam, peer = Adam(lr=0.01), textbook.Adam(0.01)
+    for _ in range(5):
+        adam.step([mine], [gradient])
+        peer.update([theirs], [gradient])
+    np.testing.assert_allclose(theirs, mine, rtol=1e-9)

@@ -169,7 +169,7 @@ class Flatten:
 
 
 class Adam:
-    """Kingma and Ba's rule, as in the paper."""
+    """Kingma and Ba's rule, as in the paper, with the corrections of both moments in the rate."""
 
     def __init__(self, lr: float) -> None:
         self.lr, self.t = lr, 0
@@ -182,8 +182,9 @@ class Adam:
             self.m = [np.zeros_like(p) for p in params]
             self.v = [np.zeros_like(p) for p in params]
         self.t += 1
-        rate = self.lr * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t)
+        root = np.sqrt(1 - 0.999**self.t)
+        rate = self.lr * root / (1 - 0.9**self.t)
         for p, g, m, v in zip(params, grads, self.m, self.v, strict=True):
             m += 0.1 * (g - m)
             v += 0.001 * (g**2 - v)
-            p -= rate * m / (np.sqrt(v) + 1e-8)
+            p -= rate * m / (np.sqrt(v) + root * 1e-8)
