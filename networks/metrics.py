@@ -34,8 +34,8 @@ def accuracy(y: Array, t: Array) -> float:
     if y.ndim < 2 or y.shape[-1] < 2 or t.shape not in (y.shape, y.shape[:-1]):
         raise ValueError(
             f"accuracy: y has shape {y.shape} and t {t.shape}, expected (N, K) and (N,) or (N, K) "
-            "with K at least 2; for one column of logits write a metric of your own, "
-            "np.mean((y > 0) == t)"
+            "with K at least 2; for one column of logits, and t of its shape, write a metric of "
+            "your own: np.mean((y > 0) == t)"
         )
     labels = t.argmax(axis=-1) if t.shape == y.shape else t
     return float((y.argmax(axis=-1) == labels).mean())
