@@ -1,7 +1,7 @@
 """Draw what the optimizers make of the same net and data, and their ways down a valley.
 
-On the left: a net of 784-100-10 learns the 5,000 digits that come with the package, from the same
-weights and in the same order; its training loss. On the right: the ways from (-7, 2) down
+On the left: a net of 784-100-10 learns the 4,000 training digits that come with the package, from
+the same weights and in the same order; its training loss. On the right: 30 steps from (-7, 2) down
 x^2 / 20 + y^2, whose slope hardly points to the lowest point, (0, 0).
 """
 
@@ -59,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--epochs", metavar="N", type=arguments.positive_int, default=10, help="of training (10)")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
-    add("--out", metavar="FILE", type=Path, default=Path("out/optimizers.png"), help="the picture")
+    picture = Path("out/optimizers.png")
+    add("--out", metavar="FILE", type=Path, default=picture, help=f"the picture ({picture})")
     args = parser.parse_args(argv)
     args.out.parent.mkdir(parents=True, exist_ok=True)
 
@@ -77,9 +78,10 @@ def main(argv: list[str] | None = None) -> int:
         curves.semilogy(range(1, args.epochs + 1), epochs, color=f"C{k}", marker=".", label=label)
         valley = figure.add_subplot(grid[k // 2, 2 + k % 2])
         valley.contour(x, y, x**2 / 20 + y**2, levels=12, colors="0.85")
-        valley.plot(*way(in_valley()).T, color=f"C{k}", marker=".", markersize=4, linewidth=1)
+        walker = in_valley()
+        valley.plot(*way(walker).T, color=f"C{k}", marker=".", markersize=4, linewidth=1)
         valley.plot(0, 0, "k+")
-        valley.set_title(name, fontsize=10)
+        valley.set_title(f"{name}, lr {walker.lr}", fontsize=10)
     curves.set(xlabel="epoch", ylabel="training loss")
     curves.legend()
     pictures.save(figure, args.out)

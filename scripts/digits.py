@@ -42,7 +42,12 @@ def load(data: str) -> tuple[Pair, Pair]:
     try:
         return LOADERS[data]() if data in LOADERS else load_mnist(data)
     except (OSError, ValueError, ModuleNotFoundError) as error:
-        raise SystemExit(f"no digits: {error}") from error
+        raise SystemExit(f"no digits: {told(error)}") from error
+
+
+def told(error: Exception) -> str:
+    """Return the error's message with its notes, which say where in the net it happened."""
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,10 @@ class Settings:
     """All it takes to build a net again, and the data it was trained on."""
 
     model: str
-    activation: str
-    hidden: int
     data: str
     seed: int
+    activation: str = "relu"  # of the two-layer net alone, as is the next
+    hidden: int = 100
 
     def build(self) -> tuple[Sequential, np.random.Generator]:
         """Return the net with fresh weights, and the Generator that drew them."""
@@ -89,7 +94,7 @@ def restore(path: Path) -> tuple[Sequential, Settings]:
         net, _ = settings.build()
         net.load(path)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"cannot rebuild the net from {path} and {beside}: {error}"
+        message = f"cannot rebuild the net from {path} and {beside}: {told(error)}"
         raise SystemExit(message) from error
     return net, settings
 

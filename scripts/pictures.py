@@ -33,7 +33,7 @@ def loss_curve(path: Path, losses: Sequence[float], title: str) -> None:
 def digit_grid(
     path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDArray[Any], title: str
 ) -> None:
-    """Draw the first 60 images with their predictions; a wrong one is red and names the truth."""
+    """Draw the first 60 images as what each was read; a wrong one is red and says what it is."""
     rows, columns = 6, 10
     figure = Figure(figsize=(10, 7.2), layout="constrained")
     figure.suptitle(f"{title}; here are the first 60" if len(t) > rows * columns else title)
@@ -46,26 +46,27 @@ def digit_grid(
         axes.imshow(image.reshape(28, 28), cmap="gray_r")
         wrong = guess != truth
         axes.spines[:].set(color=WRONG if wrong else "lightgray", linewidth=2.5 if wrong else 0.8)
-        label = f"{guess}, is {truth}" if wrong else f"{guess}"
+        label = f"read {guess}, is {truth}" if wrong else f"{guess}"
         axes.set_title(label, color=WRONG if wrong else "black", fontsize=11, pad=3)
     save(figure, path)
 
 
 def filters(path: Path, before: NDArray[Any], after: NDArray[Any]) -> None:
-    """Draw kernels of one channel, (F, 1, KH, KW), before training and after, on one scale each."""
+    """Draw kernels of one channel, (F, 1, KH, KW), before training and after, on one scale."""
     columns = 10
     rows = -(-len(after) // columns)
     figure = Figure(figsize=(9, 1 + 1.9 * rows), layout="constrained")
     parts: Any = figure.subfigures(2, 1)
-    titles = "before training", "after"
+    limit = np.abs([before, after]).max()
+    titles = "before training", "after training"
     for part, kernels, title in zip(parts, (before, after), titles, strict=True):
         part.suptitle(f"{title}: the {len(kernels)} kernels of the first layer")
-        limit = np.abs(kernels).max()
         grid = part.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid:
             axes.set_axis_off()
         for axes, kernel in zip(grid, kernels[:, 0], strict=False):
-            axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            image = axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        part.colorbar(image, ax=grid, label="weight")
     save(figure, path)
 
 

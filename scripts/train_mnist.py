@@ -5,6 +5,10 @@ and is trained by cross entropy. The one-layer net is a sigmoid of weighted sums
 the mean squared error; its weights start so large that the sigmoid is flat, and on those few digits
 it needs --epochs 100. The conv and deep nets look at the images as images.
 
+Written to --out are weights.npz and weights.json, with which predict_mnist.py builds the net again,
+checkpoint.npz for --resume, and with --plot curves.png and digits.png. Ctrl-C ends the training
+after the step that is under way, tests and saves what it has, and makes the exit code 130.
+
 The net with which the textbook starts, for the whole of MNIST:
   train_mnist.py --data full --activation sigmoid --hidden 50 --optimizer sgd --batch-size 100
 """
@@ -12,6 +16,7 @@ The net with which the textbook starts, for the whole of MNIST:
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +27,8 @@ import training_options
 from chainrule.datasets import one_hot
 from chainrule.layers import CrossEntropyLoss, Layer, MSELoss
 from chainrule.networks import Trainer, accuracy
+
+INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -38,31 +45,37 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="the digits of the package, all of MNIST, Fashion-MNIST, or a folder's files (sample)",
     )
     add("--model", choices=digits.MODELS, default="two-layer", help="which net (two-layer)")
-    two_layer = parser.add_argument_group("the two-layer net")
-    two_layer.add_argument(
-        "--activation",
-        choices=digits.ACTIVATIONS,
-        default="relu",
-        help="of the hidden layer (relu)",
+    hidden = parser.add_argument_group(
+        "the two-layer net's hidden layer", argument_default=argparse.SUPPRESS
     )
-    two_layer.add_argument(
-        "--hidden",
-        metavar="N",
-        type=arguments.positive_int,
-        default=100,
-        help="width of the hidden layer (100)",
-    )
+    add = hidden.add_argument
+    add("--activation", choices=digits.ACTIVATIONS, help="(relu)")
+    add("--hidden", metavar="N", type=arguments.positive_int, help="its width (100)")
     training_options.add_to(parser)
     output = parser.add_argument_group("output")
     add = output.add_argument
     add("--out", metavar="DIR", type=Path, default=Path("out"), help="for what is written (out)")
     add("--plot", action="store_true", help="draw the curves and a grid of test digits, as PNG")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.hidden_layer = {key: vars(args)[key] for key in ("activation", "hidden") if key in args}
+    for key in args.hidden_layer:
+        if args.model != "two-layer":
+            parser.error(f"--{key} is for the two-layer net, but --model is {args.model}")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train, test, save and draw."""
     args = parse(argv)
+    try:
+        return train(args)
+    except KeyboardInterrupt:
+        print("interrupted; --resume goes on from the last checkpoint, if any", file=sys.stderr)
+        return INTERRUPTED
+
+
+def train(args: argparse.Namespace) -> int:
+    """Do what the options say and return the exit code."""
     if args.plot:
         import pictures
     try:
@@ -71,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit(f"--out: {error}") from error
     (x, t), (x_test, t_test) = digits.load(args.data)
 
-    settings = digits.Settings(args.model, args.activation, args.hidden, args.data, args.seed)
+    settings = digits.Settings(args.model, args.data, args.seed, **args.hidden_layer)
     net, rng = settings.build()
     x, x_test = settings.inputs(x), settings.inputs(x_test)
     loss: Layer = CrossEntropyLoss()
@@ -85,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             trainer = Trainer.resume(checkpoint, net, loss, optimizer, rng=rng, **options)
         except (OSError, ValueError) as error:
-            raise SystemExit(f"--resume: {error}") from error
+            raise SystemExit(f"--resume: {digits.told(error)}") from error
     else:
         trainer = Trainer(net, loss, optimizer, rng=rng, **options)
     print(f"{args.model} net, {len(t):,} images to train on and {len(t_test):,} to test on")
@@ -103,21 +116,26 @@ def main(argv: list[str] | None = None) -> int:
             checkpoint=checkpoint,
         )
     except FloatingPointError as error:
-        raise SystemExit(f"training failed, perhaps --lr is too high: {error}") from error
-    except ValueError as error:
-        raise SystemExit(f"cannot train: {error}") from error
+        message = f"training failed, perhaps --lr is too high: {digits.told(error)}"
+        raise SystemExit(message) from error
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"cannot train: {digits.told(error)}") from error
 
     predicted = trainer.predict(x_test).argmax(axis=1)
     right = np.count_nonzero(predicted == t_test)
     print(f"test accuracy: {right / len(t_test):.2%} ({right:,} of {len(t_test):,} images)")
     weights = args.out / "weights.npz"
     digits.save(weights, net, settings)
-    print(f"wrote {weights}")
+    for file in (weights, weights.with_suffix(".json"), checkpoint):
+        print(f"wrote {file}")
     if args.plot:
         pictures.save(history.plot(), args.out / "curves.png")
         title = f"{right:,} of {len(t_test):,} test images are right"
         pictures.digit_grid(args.out / "digits.png", x_test, predicted, t_test, title)
-    return 0 if trainer.unfinished is None else 130  # as a shell calls a program after Ctrl-C
+    if trainer.unfinished is None:
+        return 0
+    print(f"interrupted; the same command with --resume goes on from {checkpoint}")
+    return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.datasets import load_mnist_sample, write_idx
+from chainrule.layers import ReLU
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PROGRAMS = sorted(
@@ -69,6 +71,8 @@ def test_an_unknown_option_is_a_usage_error(run_script, script):
         (["--lr", "nan"], "--lr: nan is not a finite number above 0"),
         (["--seed", "-1"], "--seed: -1 is not in 0 ... 4294967295"),
         (["--model", "three-layer"], "--model: invalid choice: 'three-layer'"),
+        (["--model", "conv", "--hidden", "50"], "--hidden is for the two-layer net"),
+        (["--model", "one-layer", "--activation", "relu"], "but --model is one-layer"),
     ],
 )
 def test_usage_errors_of_train_mnist(run_script, arguments, message):
@@ -107,6 +111,8 @@ def test_the_default_reads_93_percent_of_the_sample_from_any_folder(tmp_path):
         [sys.executable, SCRIPTS / "predict_mnist.py", "out/weights.npz"], check=True, **arguments
     )
     assert tested.stdout.splitlines()[0] in trained.stdout
+    listed = re.findall(r"^wrote (.+)$", trained.stdout, re.MULTILINE)
+    assert {tmp_path / name for name in listed} == {*(tmp_path / "out").iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +173,32 @@ def test_a_training_that_diverges(train, tmp_path):
     assert run.code == 1
     assert "training failed, perhaps --lr is too high: the loss is" in run.err
     assert not (tmp_path / "out" / "weights.npz").exists()
+
+
+def test_an_error_names_its_place_in_the_net(train, monkeypatch):
+    def forward(self, x):
+        raise ValueError("no way")
+
+    monkeypatch.setattr(ReLU, "forward", forward)
+    run = train()
+    assert run.code == 1
+    assert run.err.startswith("cannot train: no way\nin Sequential, layer 1")
+
+
+def test_interrupted_it_says_how_to_go_on(few_digits, tmp_path):
+    options = "--data", few_digits, "--batch-size", "1", "--out", tmp_path / "out"
+    command = [sys.executable, SCRIPTS / "train_mnist.py", *options, "--epochs"]
+    program = subprocess.Popen(
+        [*command, "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert program.stderr.readline().startswith("epoch 1 of 100: ")
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate()
+    assert program.returncode == 130
+    assert "Traceback" not in err
+    assert f"with --resume goes on from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
+    resumed = subprocess.run([*command, "2", "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0
 
 
 def test_a_folder_that_cannot_be(run_script, tmp_path):

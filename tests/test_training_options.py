@@ -66,7 +66,7 @@ def test_what_cannot_be_resumed(train):
     assert run.code == 1
     assert "--resume: " in run.err
     assert train("--epochs", 1).code == 0
-    run = train("--epochs", 2, "--resume", "--model", "one-layer")
+    run = train("--epochs", 2, "--resume", "--hidden", 11)
     assert run.code == 1
     assert "--resume: " in run.err
     run = train("--epochs", 2, "--resume", "--batch-size", 100)
