@@ -102,7 +102,8 @@ class Layer:
         Raises
         ------
         ValueError
-            If names, shapes or kinds of dtype differ; then nothing has changed.
+            If names, shapes or kinds of dtype differ, or an array is read-only; then nothing has
+            changed.
         """
         mine = _parts.state(self)
         new = {name: np.asarray(array) for name, array in state.items()}
@@ -120,6 +121,8 @@ class Layer:
                     f"{type(self).__name__}: state {name!r} is {came.dtype} of shape {came.shape}, "
                     f"expected {array.dtype} of shape {array.shape}"
                 )
+            if not array.flags.writeable:
+                raise ValueError(f"{type(self).__name__}: {name!r} is read-only")
         for name, array in mine:
             array[...] = new[name]
 

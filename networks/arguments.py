@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..layers import Layer
-from ..layers._numbers import as_count
-from .hyperparameter import as_float
+from ..layers._numbers import as_count, as_number
 from .training_state import check_can_save
 
 
@@ -44,7 +43,7 @@ def check_trainer(
         fits = _has(penalty, "value", "add_to")
         _check(fits, "Trainer", "penalty", penalty, "L1(strength) or L2(strength)")
     for name, limit in limits.items():
-        if limit is not None and not as_float(limit, f"Trainer: {name}") > 0:
+        if limit is not None and not as_number(limit, f"Trainer: {name}") > 0:
             raise ValueError(f"Trainer: {name} is {limit}, expected a positive number")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..layers._numbers import as_number
 from ..layers.base import Array
-from .hyperparameter import as_float
 
 
 def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
@@ -58,7 +58,7 @@ def _check_finite(grads: Sequence[Array]) -> None:
 
 
 def _positive(value: float, what: str) -> float:
-    number = as_float(value, what)
+    number = as_number(value, what)
     if not number > 0:
         raise ValueError(f"{what} is {number}, expected a positive number")
     return number

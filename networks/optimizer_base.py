@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..layers.base import Array
-from .hyperparameter import Hyperparameter
+from .hyperparameter import hyperparameter
 
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
@@ -33,14 +33,15 @@ class Optimizer:
 
     slots: tuple[str, ...] = ()
     settings: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
-    lr = Hyperparameter()
-    weight_decay = Hyperparameter()
+    lr: float = hyperparameter()
+    weight_decay: float = hyperparameter()
 
     def __init__(self, lr: float, weight_decay: float) -> None:
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
         self._state: list[list[Array]] = []  # for each slot the arrays of all parameters
         self._shapes: list[tuple[int, ...]] | None = None  # of the parameters, once seen
+        self._half = False  # whether one of them is float16
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Move the parameters in place against their gradients.
@@ -51,13 +52,14 @@ class Optimizer:
             If the gradients are not of the parameters' number and shapes, or the parameters not
             those of the steps before; then nothing has changed.
         TypeError
-            If a parameter is neither float32 nor float64.
+            If a parameter is not of a floating dtype.
         """
-        shapes = [p.shape for p in params]
-        ready = shapes == self._shapes and len(self._state) == len(self.slots)
-        if not ready or shapes != [g.shape for g in grads]:
+        ready = len(self._state) == len(self.slots)
+        if not (ready and self._shapes == [p.shape for p in params] == [g.shape for g in grads]):
             self._begin(params, grads)
         self.t += 1
+        if self._half:
+            grads = [g.astype(_wide(g)) for g in grads]
         if self.weight_decay:
             grads = self._decay(params, grads)
         for arrays in zip(params, grads, *self._state):  # noqa: B905, their lengths are checked
@@ -119,15 +121,12 @@ class Optimizer:
         ValueError
             If the state is for parameters of other shapes or dtypes.
         TypeError
-            If a parameter is neither float32 nor float64: float16 has no room for the squares of
-            small gradients, and other floats are not the same on every machine.
+            If a parameter is not of a floating dtype.
         """
         for k, p in enumerate(params):
-            if p.dtype.char not in "fd":
-                raise TypeError(
-                    f"{self!r}: parameter {k} is of dtype {p.dtype}, expected float32 or float64"
-                )
-        theirs = [kind(p) for p in params]
+            if p.dtype.kind != "f":
+                raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
+        theirs = [f"{_wide(p)}{list(p.shape)}" for p in params]
         for arrays in self._state:
             if (ours := [kind(a) for a in arrays]) != theirs:
                 raise ValueError(f"{self!r}: the state is for {ours}, the parameters are {theirs}")
@@ -144,12 +143,18 @@ class Optimizer:
             )
         self.check_fits(params)
         if len(self._state) != len(self.slots):
-            self._state = [[np.zeros_like(p) for p in params] for _ in self.slots]
+            self._state = [[np.zeros_like(p, _wide(p)) for p in params] for _ in self.slots]
         self._shapes = shapes
+        self._half = any(p.dtype == np.float16 for p in params)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def _wide(array: Array) -> np.dtype[Any]:
+    """Return the dtype to work in: float16 has no room for the square of a small gradient."""
+    return np.promote_types(array.dtype, np.float32)
 
 
 def kind(array: Array) -> str:

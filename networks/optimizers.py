@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..layers.base import Array
-from .hyperparameter import Hyperparameter, in_range
+from .hyperparameter import hyperparameter, in_range
 from .optimizer_base import Optimizer
 
 
@@ -33,7 +33,7 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "nesterov", "weight_decay")
-    momentum = Hyperparameter(below=1)
+    momentum: float = hyperparameter(below=1)
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class AdaGrad(Optimizer):
 
     slots = ("h",)
     settings = ("lr", "eps", "weight_decay")
-    eps = Hyperparameter()
+    eps: float = hyperparameter()
 
     def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
@@ -111,7 +111,8 @@ class RMSProp(Optimizer):
 
     slots = ("v",)
     settings = ("lr", "rho", "eps", "weight_decay")
-    rho, eps = Hyperparameter(below=1), Hyperparameter()
+    rho: float = hyperparameter(below=1)
+    eps: float = hyperparameter()
 
     def __init__(
         self, lr: float = 0.01, rho: float = 0.99, *, eps: float = 1e-8, weight_decay: float = 0.0
@@ -152,7 +153,7 @@ class Adam(Optimizer):
 
     slots = ("M", "V")
     settings = ("lr", "betas", "eps", "weight_decay")
-    eps = Hyperparameter()
+    eps: float = hyperparameter()
 
     def __init__(
         self,

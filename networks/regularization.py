@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..layers.base import Array
-from .hyperparameter import Hyperparameter
+from .hyperparameter import hyperparameter
 
 
 class L2:
@@ -22,7 +22,7 @@ class L2:
         At least 0.
     """
 
-    strength = Hyperparameter()
+    strength: float = hyperparameter()
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
@@ -47,7 +47,7 @@ class L1:
         At least 0.
     """
 
-    strength = Hyperparameter()
+    strength: float = hyperparameter()
 
     def __init__(self, strength: float) -> None:
         self.strength = strength

@@ -5,28 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..layers._numbers import as_count
-from .hyperparameter import as_float
+from ..layers._numbers import as_count, as_number
 
 Schedule = Callable[[int], float]
 
 
 def constant(lr: float) -> Schedule:
     """``lr`` at every step."""
-    lr = as_float(lr, "constant: lr")
+    lr = as_number(lr, "constant: lr")
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """``lr * factor^(step // every)``: a staircase."""
-    lr, factor = as_float(lr, "step_decay: lr"), as_float(factor, "step_decay: factor")
+    lr, factor = as_number(lr, "step_decay: lr"), as_number(factor, "step_decay: factor")
     every = as_count(every, "step_decay: every")
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     """``lr * factor^(step / every)``: the staircase made smooth."""
-    lr, factor = as_float(lr, "exponential: lr"), as_float(factor, "exponential: factor")
+    lr, factor = as_number(lr, "exponential: lr"), as_number(factor, "exponential: factor")
     every = as_count(every, "exponential: every")
     return lambda step: lr * factor ** (step / every)
 
@@ -37,7 +36,7 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     Loshchilov, Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts,
     https://arxiv.org/abs/1608.03983
     """
-    lr, final = as_float(lr, "cosine: lr"), as_float(final, "cosine: final")
+    lr, final = as_number(lr, "cosine: lr"), as_number(final, "cosine: final")
     steps = as_count(steps, "cosine: steps")
 
     def schedule(step: int) -> float:
