@@ -108,7 +108,7 @@ def _download(source: Source, name: str) -> npt.NDArray[Any]:
     except ImportError as error:
         raise ModuleNotFoundError(
             f"{source.title} was not found on this machine; downloading it needs pooch: "
-            f"pip install 'chainrule[data]'. {instead}"
+            f"pip install pooch tqdm. {instead}"
         ) from error
 
     progressbar = sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None

@@ -114,7 +114,7 @@ class Trainer:
         if self.max_norm is not None:
             grads = clip_gradients(grads, self.max_norm)
         if self.schedule is not None:
-            self.optimizer.lr = self.schedule(self.steps)
+            self.optimizer.lr = float(self.schedule(self.steps))
         self.optimizer.step(params, grads)
         self.steps += 1
         return value
@@ -251,8 +251,9 @@ class Trainer:
         """Write all that the training depends on but the data and the options to one ``.npz``.
 
         That is the net's state, the optimizer's, the history, the state of `rng` and of every
-        Generator in the parts, and where in a `fit` it is. A kill leaves the old file or the new
-        one.
+        Generator within net, loss, optimizer, schedule and penalty, and where in a `fit` it is.
+        What a transform keeps for itself is not; it is handed `rng`. A kill leaves the old file or
+        the new one.
         """
         save_training(path, self)
 
