@@ -13,8 +13,9 @@ from .base import Array
 Line = Callable[[float], Array]  # the outputs, each times its dout, at a place on the line
 
 # Powers of ten of the step, relative to the scale of x.
-_STEPS = (-12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
+_STEPS = (-15.0, -13.5, -12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
 _SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
+_CLOSE = 5e-4  # the error that counts, at most, where the smallest steps agree with the claim
 _JUMP = 1e6  # a jump is so many times what rounding explains
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -72,14 +73,24 @@ def slope(line: Line, x: float, step: float) -> Slope:
     return found if np.isfinite(found).all() else _nothing(step)
 
 
+def slope_of_each(line: Line, x: float, step: float) -> Array:
+    """Return the slope of each output at `x`, by the same extrapolation."""
+
+    def central(h: float) -> Array:
+        return (line(x + h) - line(x - h)) / ((x + h) - (x - h))
+
+    return (4 * central(step / 2) - central(step)) / 3
+
+
 def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verdict:
     """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
 
-    The smallest step that rounding leaves sharp decides, for a larger one may reach over a kink;
-    larger ones that agree with it sharpen it. A kink is told by one-sided slopes whose difference
-    stays when the step shrinks; there, any claim between them is right. Where the difference grows
-    instead, the function jumps.
+    A claim that agrees with the smallest steps is right. Else the smallest step that rounding
+    leaves sharp decides, for a larger one may reach over a kink; larger ones that agree with it
+    sharpen it. A kink is told by one-sided slopes whose difference stays when the step shrinks;
+    there, any claim between them is right. Where the difference grows instead, the function jumps.
     """
+    line = _of_reached(line, x, scale)
     tried = sorted(_slopes(line, x, scale), key=lambda s: s.step)
     if not tried:
         return Verdict("jump", _nothing(scale))
@@ -90,7 +101,13 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
-    if near and _grows(*near[-1]):
+    jumps = bool(near) and _grows(*near[-1])
+    best = _chained(tried)
+    close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
+    is_local = best.step < 0.01 * scale or not jumps
+    if is_local and agrees(close, claim, rtol) and not _has_sides(best, tried):
+        return Verdict("right", best)
+    if jumps:
         return Verdict("jump", near[-1][0])
     if not sharp:
         best = min((s for s in tried if s.step <= scale), key=lambda s: s.error, default=tried[0])
@@ -99,9 +116,7 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     elif sharp[0].step < 0.01 * scale and (kink := _kink(tried, sharp, claim, rtol)):
         return kink
     else:
-        first = sharp[0]
-        agreeing = (s for s in sharp if abs(s.value - first.value) <= 10 * (s.error + first.error))
-        best = min(agreeing, key=lambda s: s.error)
+        best = _chained(sharp)
     return Verdict("right" if agrees(best, claim, rtol) else "wrong", best)
 
 
@@ -118,6 +133,23 @@ def _sharp(tried: list[Slope], scale: float, claim: float) -> list[Slope]:
     return [
         s for s in tried if s.error <= _SHARP * (max(seen) if s.step <= scale else abs(s.value))
     ]
+
+
+def _chained(tried: list[Slope]) -> Slope:
+    """Return the best from the smallest step on, up to the first that contradicts the best."""
+    best, *larger = tried
+    for s in larger:
+        if abs(s.value - best.value) > 2 * (s.error + best.error):
+            break
+        best = min(best, s, key=lambda s: s.error)
+    return best
+
+
+def _has_sides(found: Slope, tried: list[Slope]) -> bool:
+    """Whether the sides differ, and as much at another step."""
+    other = tried[abs(tried.index(found) - 1)]
+    least = max(30 * found.error, 1e-3 * abs(found.value))
+    return found.gap > least and other.gap > 0.3 * found.gap
 
 
 def _is_lost(found: Slope, tried: list[Slope], scale: float) -> bool:
@@ -153,6 +185,19 @@ def agrees(found: Slope, claim: float, rtol: float) -> bool:
 
 def _nothing(step: float) -> Slope:
     return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
+
+
+def _of_reached(line: Line, x: float, scale: float) -> Line:
+    """Return the line of the outputs that change with x; how others are rounded is no noise."""
+    here = line(x)
+    reached = np.zeros(here.shape, bool)
+    with np.errstate(all="ignore"):
+        for step in (1e-3, -1e-3, 1.0, -1.0, 1e9, -1e9):
+            try:
+                reached |= line(x + step * scale) != here
+            except (ValueError, ArithmeticError):
+                continue
+    return lambda t: line(t)[reached]
 
 
 def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:

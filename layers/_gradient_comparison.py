@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._conduct import Observation, observe
-from ._finite_differences import Line, agrees, judge, slope
+from ._finite_differences import Line, agrees, judge, slope, slope_of_each
 from ._frozen_copy import FrozenCopy, leaves, replaced
 from ._gradient_claims import Claim, element
 from ._gradient_relations import likely_relation
@@ -47,7 +47,7 @@ class _Variable:
         value = dict(leaves(seen.inputs))[self.path] if self.path else seen.copy.params[self.k]
         self.is_array = isinstance(value, np.ndarray)
         self.base = np.array(value, np.float64)
-        self.typical = float(np.sqrt(np.square(self.base).mean())) if self.base.size else 0.0
+        self.typical = _typical(self.base)
 
     def outputs(self, array: Array) -> Array:
         """Return all outputs in one row, with `array` instead of the value that was observed."""
@@ -77,10 +77,10 @@ class _Variable:
 
     def relation(self, places: list[Place], step: float) -> str:
         """Name the likely mistake, from what a step in each element does to each output."""
-        effects = []
-        for place in places:
-            line, x, h = self.line(place, 1.0), self.base[place], step * self.scale(place)
-            effects.append((line(x + h) - line(x - h)) / (2 * h))
+        effects = [
+            slope_of_each(self.line(place, 1.0), self.base[place], step * self.scale(place))
+            for place in places
+        ]
         lengths = [len(v) for _, v in leaves(self.seen.inputs) if np.ndim(v)]
         others = {c.name: c.gradient for c in self.seen.claims if c.name != self.name}
         return likely_relation(
@@ -173,8 +173,7 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
 
     def nudge(leaf: Any) -> Any:
         if isinstance(leaf, np.ndarray):
-            size = 1e-3 * (np.sqrt(np.square(leaf).mean()) if leaf.any() else 1.0)
-            return leaf + size * rng.standard_normal(leaf.shape)
+            return leaf + 1e-3 * (_typical(leaf) or 1.0) * rng.standard_normal(leaf.shape)
         return leaf * (1 + 1e-3 * rng.standard_normal())
 
     layer, inputs = FrozenCopy(seen.copy.layer).layer, seen.inputs
@@ -200,6 +199,12 @@ def _is_rounded(value: Any) -> bool:
         cancelled = array.size > 1 and (array / unit % 1 == 0).all()
     is_plain = (np.frexp(array)[0] * 2**11 % 1 == 0) | (array % 1 == 0)
     return bool(is_float32.all() and not is_plain.all() and not cancelled)
+
+
+def _typical(array: Array) -> float:
+    """Return the root mean square, without overflow."""
+    greatest = float(np.abs(array).max(initial=0.0))
+    return greatest * float(np.sqrt(np.square(array / greatest).mean())) if greatest else 0.0
 
 
 def _flat(value: Any) -> Array:

@@ -50,7 +50,7 @@ def likely_relation(
     for name, other in others.items():
         if other.shape == gradient.shape and _close(_at(other, places), slopes):
             return f"that is {name}: are the two swapped?"
-    if rows > 1:
+    if rows > 1 and len(dout) % rows == 0:
         of_rows = (effects * dout).reshape(len(effects), rows, -1).sum(axis=2)
         for row, which in ((0, "first"), (-1, "last")):
             if _close(claims, of_rows[:, row]):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import (
+    GELU,
     AddLayer,
     Affine,
     CrossEntropyLoss,
@@ -16,6 +17,7 @@ from chainrule.layers import (
     MulLayer,
     ReLU,
     Sigmoid,
+    Softplus,
     Sum,
     Tanh,
     check_gradients,
@@ -112,6 +114,20 @@ def test_sums_of_very_different_numbers(scale):
 
     with pytest.raises(GradientError, match="about 2x"):
         check_gradients(Doubled(), X * scale, X[0] / scale)
+
+
+@pytest.mark.parametrize("layer", [Sigmoid(), Tanh(), GELU(), Softplus()], ids=repr)
+def test_numbers_of_every_size_side_by_side(layer):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(4, 3)) * 10 ** rng.uniform(-8, 8, size=(4, 3))
+        check_gradients(layer, x)
+        with pytest.raises(GradientError, match="backward says"):
+            check_gradients(Sequential(layer, Counted(lambda y: y, lambda y: 1.1)), x)
+
+
+def test_numbers_near_the_greatest():
+    check_gradients(Counted(lambda x: 3 * x, lambda x: 3.0), 1e300 * X)
 
 
 @pytest.mark.parametrize("at", [0.0, 1e-300, 1e-15, 1e-12, 1e-9, 1e-6, 1e-4, 4e-4, 1e-2])

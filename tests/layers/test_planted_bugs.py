@@ -160,6 +160,44 @@ class MeanForSum(MSELoss):
         return 2 * dout * self.error / len(self.error)
 
 
+@bug(r"dy\[\d, \d\]: backward says \S+, finite differences say", X, Y)
+class TermTooManyInALoss(MSELoss):
+    """One output, four rows."""
+
+    def backward(self, dout=1.0):
+        return super().backward(dout) + 0.1 * self.error**2
+
+
+@bug(r"dx\[\d, \d\]: backward says \S+, finite differences say", X)
+class TermTooManyInASum(Layer):
+    """Three outputs, four rows."""
+
+    def forward(self, x):
+        self.x = x
+        return (x**2).sum(axis=0)
+
+    def backward(self, dout):
+        return dout * (2 * self.x + 0.1 * self.x**3)
+
+
+@bug(r"dx has shape \(4, 3\), expected \(\), that of its input \(a missing sum", 0.5)
+class ArrayOfANumber(Layer):
+    def forward(self, x):
+        return x * np.ones((4, 3))
+
+    def backward(self, dout):
+        return dout
+
+
+@bug(r"dx has shape \(\), expected \(4, 3\), that of its input", X)
+class NumberOfAnArray(Layer):
+    def forward(self, x):
+        return float(x.sum())
+
+    def backward(self, dout):
+        return dout
+
+
 @bug(r"dx\[\d, \d\]: .* \(zero: is it missing\?\)", X)
 class ZeroSoftmax(Softmax):
     """Right under an upstream gradient of ones, which a softmax does not feel."""
