@@ -1,5 +1,6 @@
 import os
 import runpy
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 # The tests run side by side, where BLAS's threads would only wait for each other. NumPy reads this
 # when it is first imported, here and in the programs that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Some tests press Ctrl-C, which programs started in the background would not hear.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 

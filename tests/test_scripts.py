@@ -185,11 +185,13 @@ def test_an_error_names_its_place_in_the_net(train, monkeypatch):
     assert run.err.startswith("cannot train: no way\nin Sequential, layer 1")
 
 
-def test_interrupted_it_says_how_to_go_on(few_digits, tmp_path):
-    options = "--data", few_digits, "--batch-size", "1", "--out", tmp_path / "out"
-    command = [sys.executable, SCRIPTS / "train_mnist.py", *options, "--epochs"]
+def test_interrupted_it_says_how_to_go_on(run_script, few_digits, tmp_path):
+    options = "--data", few_digits, "--batch-size", "1", "--out", tmp_path / "out", "--epochs"
     program = subprocess.Popen(
-        [*command, "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, SCRIPTS / "train_mnist.py", *options, "100"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert program.stderr.readline().startswith("epoch 1 of 100: ")
     program.send_signal(signal.SIGINT)
@@ -197,8 +199,7 @@ def test_interrupted_it_says_how_to_go_on(few_digits, tmp_path):
     assert program.returncode == 130
     assert "Traceback" not in err
     assert f"with --resume goes on from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
-    resumed = subprocess.run([*command, "2", "--resume"], capture_output=True, text=True)
-    assert resumed.returncode == 0
+    assert run_script("train_mnist.py", *options, 2, "--resume").code == 0
 
 
 def test_a_folder_that_cannot_be(run_script, tmp_path):
