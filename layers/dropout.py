@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ._numbers import as_number
+from ._rng import as_generator
 from .base import Array, Layer
 
 
@@ -27,14 +29,9 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
         name = type(self).__name__
-        if not 0 <= rate < 1:
+        self.rate, self.rng = as_number(rate, f"{name}: rate"), as_generator(rng, f"{name}: rng")
+        if not 0 <= self.rate < 1:
             raise ValueError(f"{name}: rate is {rate!r}, expected a number in [0, 1)")
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"{name}: rng is {rng!r}, expected a numpy.random.Generator "
-                "such as np.random.default_rng(0)"
-            )
-        self.rate, self.rng = rate, rng
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ._rng import as_generator
 from .base import Array
 
 Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator, DTypeLike], Array]
@@ -46,7 +47,7 @@ def xavier_uniform(
     The same paper as `xavier_normal`.
     """
     a = math.sqrt(6 / (fan_in + fan_out))
-    return _generator(rng).uniform(-a, a, shape).astype(dtype)
+    return as_generator(rng, "rng").uniform(-a, a, shape).astype(dtype)
 
 
 def uniform(low: float, high: float) -> Initializer:
@@ -57,7 +58,7 @@ def uniform(low: float, high: float) -> Initializer:
     def init(
         shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: Any
     ) -> Array:
-        return _generator(rng).uniform(low, high, shape).astype(dtype)
+        return as_generator(rng, "rng").uniform(low, high, shape).astype(dtype)
 
     return init
 
@@ -72,12 +73,4 @@ def zeros(
 def _normal(
     scale: float, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    return _generator(rng).normal(0.0, scale, shape).astype(dtype)
-
-
-def _generator(rng: Any) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng is {rng!r}, expected a numpy.random.Generator such as np.random.default_rng(0)"
-        )
-    return rng
+    return as_generator(rng, "rng").normal(0.0, scale, shape).astype(dtype)

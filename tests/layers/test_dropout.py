@@ -61,6 +61,7 @@ def test_float32_stays_float32():
         (lambda: Dropout(1.0, rng()), ValueError, r"Dropout: rate is 1.0, expected .* \[0, 1\)"),
         (lambda: Dropout(-0.1, rng()), ValueError, "rate is -0.1"),
         (lambda: Dropout(float("nan"), rng()), ValueError, "rate is nan"),
+        (lambda: Dropout("0.5", rng()), TypeError, "Dropout: rate is '0.5', expected a number"),
         (lambda: SpatialDropout(0.5, 0), TypeError, "SpatialDropout: rng is 0, expected a numpy"),
         (
             lambda: SpatialDropout(0.5, rng()).forward(np.ones((2, 3))),
