@@ -89,6 +89,27 @@ def test_a_large_mean_does_not_spoil_the_variance():
     np.testing.assert_allclose(y.std(axis=(0, 2, 3)), 1, rtol=1e-3)
 
 
+def test_a_million_float32_values_sum_up_exactly_enough():
+    x = draw(250, 4, 64, 64, offset=1).astype(np.float32)
+    layer = BatchNorm(np.ones(4, np.float32), np.zeros(4, np.float32), momentum=1)
+    layer.forward(x)
+    expected = x.var(axis=(0, 2, 3), dtype=np.float64)
+    np.testing.assert_allclose(layer.running_var, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 4), (5, 3, 2, 2, 2), (5, 3, 2, 1, 2, 2)])
+@pytest.mark.parametrize(
+    "layer", [lambda: make(BatchNorm, 3), lambda: make(GroupNorm, 3, groups=3)]
+)
+def test_any_number_of_pixel_axes(layer, shape):
+    x = draw(*shape)
+    flat = x.reshape(5, 3, -1, 1)
+    a, b = layer(), layer()
+    np.testing.assert_allclose(a.forward(x).reshape(flat.shape), b.forward(flat))
+    np.testing.assert_allclose(a.backward(x).reshape(flat.shape), b.backward(flat))
+    np.testing.assert_allclose(a.dgamma, b.dgamma)
+
+
 @pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 3, 6)])
 def test_layer_norm_sample_by_sample(shape):
     x, layer = draw(4, 2, 3, 6), make(LayerNorm, shape)
@@ -148,6 +169,7 @@ def test_repr():
         (lambda: BatchNorm(np.ones(3), np.ones(3), eps=0), "eps is 0, expected a positive number"),
         (lambda: BatchNorm(np.ones(3), np.ones(3), momentum=2), "momentum is 2"),
         (lambda: GroupNorm(np.ones(4), np.ones(4), 3), "groups is 3, expected a divisor of the 4"),
+        (lambda: GroupNorm(np.ones(4), np.ones(4), 2.0), "groups is 2.0, expected an integer"),
         (
             lambda: BatchNorm.identity(3).forward(np.ones((2, 4))),
             r"BatchNorm\(3\): x has shape \(2, 4\), expected \(N, 3\) or \(N, 3, H, W\)",
