@@ -35,6 +35,14 @@ def empty_images(n: int, channels: int, size: Pair, dtype: DTypeLike) -> Array:
     return np.empty((channels, *size, n), dtype).transpose(3, 0, 1, 2)
 
 
+def full_images(shape: tuple[int, ...], value: float, dtype: DTypeLike) -> Array:
+    """Return new images of shape (N, C, H, W), all of one value, with the batch innermost."""
+    n, channels, *size = shape
+    out = empty_images(n, channels, (size[0], size[1]), dtype)
+    out.fill(value)
+    return out
+
+
 def pair(owner: str, name: str, value: Any, least: int) -> Pair:
     """Return an integer twice, or a pair of integers, which must be at least `least`."""
     try:
@@ -97,7 +105,11 @@ class Window(NamedTuple):
 
 
 def overlap(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
-    """Return which of `count` places ``first, first + step, ...`` are in ``range(size)``: where."""
+    """Return which of the places ``first, first + step, ...`` an axis of length `size` has.
+
+    Of `count` places these are the slice returned first; the second is where they lie on the axis.
+    So of 4 places -1, 1, 3, 5 an axis of length 5 has ``slice(1, 3)``, which lie at ``1:5:2``.
+    """
     start = min(count, max(0, -(first // step)))
     stop = max(start, min(count, -((first - size) // step)))
     place = first + start * step

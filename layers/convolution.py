@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ._images import Pair, Window, batch_last, pair
+from ._numbers import as_count
 from ._patches import correlate, correlate_input, correlate_weights
 from .base import Array, Layer, as_parameter
 from .initializers import Initializer, he_normal
@@ -31,17 +33,52 @@ class _Kernel(Layer):
         self.W, self.b = as_parameter(W, f"{name}: W"), as_parameter(b, f"{name}: b")
         if self.W.ndim != 4 or 0 in self.W.shape:
             raise ValueError(f"{name}: W has shape {self.W.shape}, expected (F, C, KH, KW)")
-        if groups < 1 or len(self.W) % groups:
+        self.groups, self.pad = as_count(groups, f"{name}: groups"), pad
+        if len(self.W) % self.groups:
             raise ValueError(
                 f"{name}: groups is {groups}, expected a divisor of {len(self.W)}, "
                 f"the first length of W {self.W.shape}"
             )
-        self.groups, self.pad = groups, pad
         self.window = _window(name, self.W.shape[2:], stride, pad, dilation)
         if self.b.shape != (self._channels()[1],):
             raise ValueError(
                 f"{self!r}: b has shape {self.b.shape}, expected {self._channels()[1:]}"
             )
+
+    @classmethod
+    def random(
+        cls,
+        channels: int,
+        filters: int,
+        kernel: int | Pair,
+        rng: np.random.Generator,
+        *,
+        stride: int | Pair = 1,
+        pad: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        init: Initializer = he_normal,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """Return a layer from `channels` to `filters`: W drawn from `rng` by `init`, b zero."""
+        name = cls.__name__
+        size, step = pair(name, "kernel", kernel, 1), pair(name, "stride", stride, 1)
+        if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
+            raise ValueError(
+                f"{name}: channels, filters and groups are {channels}, {filters} and {groups}, "
+                "expected positive integers, the first two divisible by the third"
+            )
+        lengths, fan_in = cls._drawn(channels, filters, groups, math.prod(size), step)
+        fan_out = filters // groups * math.prod(size)
+        W = init((*lengths, *size), fan_in, fan_out, rng, dtype)
+        return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
+
+    @staticmethod
+    def _drawn(
+        channels: int, filters: int, groups: int, taps: int, stride: Pair
+    ) -> tuple[Pair, int]:
+        """Return the first two lengths of W, and how many weights lead to an output."""
+        raise NotImplementedError
 
     def _channels(self) -> Pair:
         """Return the numbers of channels of the input and of the output."""
@@ -109,28 +146,6 @@ class Convolution(_Kernel):
     arithmetic for deep learning, https://arxiv.org/abs/1603.07285
     """
 
-    @classmethod
-    def random(
-        cls,
-        channels: int,
-        filters: int,
-        kernel: int | Pair,
-        rng: np.random.Generator,
-        *,
-        stride: int | Pair = 1,
-        pad: int | Pair | str = 0,
-        dilation: int | Pair = 1,
-        groups: int = 1,
-        init: Initializer = he_normal,
-        dtype: DTypeLike = np.float32,
-    ) -> Self:
-        """Return a layer of `filters` kernels drawn from `rng` by `init`, with zero b."""
-        kh, kw = pair(cls.__name__, "kernel", kernel, 1)
-        _check_groups(cls.__name__, channels, filters, groups)
-        shape = filters, channels // groups, kh, kw
-        W = init(shape, shape[1] * kh * kw, filters // groups * kh * kw, rng, dtype)
-        return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
-
     def forward(self, x: Any) -> Array:
         self.x = x = self._images(x)
         return correlate(x, self.W, self.b, self.window, self._size(x.shape[2:]), self.groups)
@@ -145,6 +160,12 @@ class Convolution(_Kernel):
         dout = self._gradient(dout)
         self.dW = correlate_weights(self.x, dout, self.window, self.groups)
         self.db = np.einsum("nfhw->f", dout)
+
+    @staticmethod
+    def _drawn(
+        channels: int, filters: int, groups: int, taps: int, stride: Pair
+    ) -> tuple[Pair, int]:
+        return (filters, channels // groups), channels // groups * taps
 
     def _channels(self) -> Pair:
         return self.W.shape[1] * self.groups, len(self.W)
@@ -177,31 +198,6 @@ class ConvolutionTranspose(_Kernel):
     arithmetic for deep learning, https://arxiv.org/abs/1603.07285
     """
 
-    @classmethod
-    def random(
-        cls,
-        channels: int,
-        filters: int,
-        kernel: int | Pair,
-        rng: np.random.Generator,
-        *,
-        stride: int | Pair = 1,
-        pad: int | Pair | str = 0,
-        dilation: int | Pair = 1,
-        groups: int = 1,
-        init: Initializer = he_normal,
-        dtype: DTypeLike = np.float32,
-    ) -> Self:
-        """Return a layer of `channels` kernels drawn from `rng` by `init`, with zero b."""
-        kh, kw = pair(cls.__name__, "kernel", kernel, 1)
-        sh, sw = pair(cls.__name__, "stride", stride, 1)
-        _check_groups(cls.__name__, channels, filters, groups)
-        shape = channels, filters // groups, kh, kw
-        # One output gathers only every s-th weight.
-        fan_in = max(1, channels // groups * kh * kw // (sh * sw))
-        W = init(shape, fan_in, shape[1] * kh * kw, rng, dtype)
-        return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
-
     def forward(self, x: Any) -> Array:
         self.x = x = self._images(x)
         out = correlate_input(x, self.W, self.window, self._size(x.shape[2:]), self.groups)
@@ -218,6 +214,14 @@ class ConvolutionTranspose(_Kernel):
         dout = self._gradient(dout)
         self.dW = correlate_weights(dout, self.x, self.window, self.groups)
         self.db = np.einsum("nfhw->f", dout)
+
+    @staticmethod
+    def _drawn(
+        channels: int, filters: int, groups: int, taps: int, stride: Pair
+    ) -> tuple[Pair, int]:
+        # An output gathers only every s-th weight, down and right.
+        fan_in = max(1, channels // groups * taps // math.prod(stride))
+        return (channels, filters // groups), fan_in
 
     def _channels(self) -> Pair:
         return len(self.W), self.W.shape[1] * self.groups
@@ -236,14 +240,6 @@ def _window(name: str, size: Any, stride: Any, pad: Any, dilation: Any) -> Windo
     high, wide = ((k - 1) * d for k, d in zip(size, dilation, strict=True))
     before = high // 2, wide // 2
     return Window(size, stride, dilation, before, (high - before[0], wide - before[1]))
-
-
-def _check_groups(name: str, channels: int, filters: int, groups: int) -> None:
-    if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
-        raise ValueError(
-            f"{name}: channels, filters and groups are {channels}, {filters} and {groups}, "
-            "expected positive integers, the first two divisible by the third"
-        )
 
 
 def _times(value: Pair) -> str:

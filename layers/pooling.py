@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._images import Pair, Window, batch_last, empty_images, pair
+from ._images import Pair, Window, batch_last, full_images, pair
 from .base import Array, Layer
 
 
@@ -33,10 +33,7 @@ class _Pooling(Layer):
 
     def _outputs(self, x: Array, value: float) -> Array:
         """Return outputs for the images `x` that all have this value."""
-        n, channels, *_ = x.shape
-        out = empty_images(n, channels, self.window.outputs(x.shape[2:]), x.dtype)
-        out.fill(value)
-        return out
+        return full_images((*x.shape[:2], *self.window.outputs(x.shape[2:])), value, x.dtype)
 
     def _taps(self, x: Array, y: Array) -> Iterator[tuple[Any, Any]]:
         return self.window.taps(x.shape[2:], y.shape[2:])
@@ -112,16 +109,17 @@ class AveragePooling(_Pooling):
     """
 
     def forward(self, x: Any) -> Array:
-        self.x = x = batch_last(self.as_input(x))
-        self.y = y = self._outputs(x, 0)
+        x = batch_last(self.as_input(x))
+        y = self._outputs(x, 0)
+        self.x_shape, self.y_shape = x.shape, y.shape
         for out, pixel in self._taps(x, y):
             y[out] += x[pixel]
         y /= math.prod(self.window.size)
         return y
 
     def backward(self, dout: Any) -> Array:
-        dout = batch_last(self.as_dout(dout, self.y.shape)) / math.prod(self.window.size)
-        dx = np.zeros_like(self.x)
+        dout = batch_last(self.as_dout(dout, self.y_shape)) / math.prod(self.window.size)
+        dx = full_images(self.x_shape, 0, dout.dtype)
         for out, pixel in self._taps(dx, dout):
             dx[pixel] += dout[out]
         return dx
@@ -137,11 +135,12 @@ class GlobalAveragePooling(Layer):
         return "" if len(shape) == 4 and 0 not in shape[2:] else "(N, C, H, W)"
 
     def forward(self, x: Any) -> Array:
-        self.x = x = self.as_input(x)
+        x = self.as_input(x)
+        self.x_shape = x.shape
         return np.asarray(x.mean(axis=(2, 3)))
 
     def backward(self, dout: Any) -> Array:
-        dout = self.as_dout(dout, self.x.shape[:2])[:, :, None, None]
-        dx = np.empty_like(self.x)
-        dx[...] = dout / math.prod(self.x.shape[2:])
+        share = self.as_dout(dout, self.x_shape[:2]) / math.prod(self.x_shape[2:])
+        dx = full_images(self.x_shape, 0, share.dtype)
+        dx += share[:, :, None, None]
         return dx

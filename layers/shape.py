@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ._images import Pair, batch_last, empty_images, pair
+from ._images import Pair, batch_last, full_images, pair
 from .base import Array, Layer
 
 
@@ -86,10 +86,9 @@ class Pad(Layer):
         n, channels, high, wide = x.shape
         top, left = self.pad
         self.inside = (..., slice(top, top + high), slice(left, left + wide))
-        out = empty_images(n, channels, (high + 2 * top, wide + 2 * left), x.dtype)
-        out.fill(0)
+        self.out_shape = n, channels, high + 2 * top, wide + 2 * left
+        out = full_images(self.out_shape, 0, x.dtype)
         out[self.inside] = x
-        self.out_shape = out.shape
         return out
 
     def backward(self, dout: Any) -> Array:

@@ -181,6 +181,7 @@ W, B = np.ones((4, 2, 3, 3)), np.ones(4)
         (lambda: Convolution(W, B, pad="same", stride=2), "pad='same' with stride"),
         (lambda: Convolution(W, B, dilation=(1, 0)), r"dilation is \(1, 0\)"),
         (lambda: Convolution(W, B, groups=3), "groups is 3, expected a divisor of 4"),
+        (lambda: Convolution(W, B, groups=2.0), "groups is 2.0, expected an integer"),
         (
             lambda: Convolution.random(3, 4, 3, np.random.default_rng(0), groups=2),
             "channels, filters and groups are 3, 4 and 2",

@@ -96,6 +96,12 @@ def test_an_empty_batch(pool):
     assert pool.backward(y).shape == (0, 3, 4, 4)
 
 
+@pytest.mark.parametrize("pool", [AveragePooling(2), GlobalAveragePooling()])
+def test_a_mean_keeps_no_array(pool):
+    pool.forward(np.ones((2, 3, 4, 4)))
+    assert not [name for name, value in vars(pool).items() if isinstance(value, np.ndarray)]
+
+
 def test_repr():
     assert repr(MaxPooling(2)) == "MaxPooling(2x2)"
     assert repr(AveragePooling((3, 2), stride=2, pad=1)) == (
