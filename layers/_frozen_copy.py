@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ._parts import parts
 from .base import Array
 
 Path = tuple[int, ...]  # where a leaf stands in a nested tuple
@@ -56,8 +57,10 @@ class FrozenCopy:
         return list(self.layer.grads) if self.params else []
 
     def gradient_names(self) -> list[str]:
-        """Name the gradients: ``dW``, ``0.dW`` in a net, ``grads[0]`` of a plain class."""
-        named = dict(_gradient_names(self.layer))
+        """Name the gradients: ``dW``, ``block.0.dW`` of a part, ``grads[0]`` without a name."""
+        named: dict[int, str] = {}
+        for key, name in _gradient_names(self.layer):
+            named.setdefault(key, name)
         return [named.get(id(p), f"grads[{k}]") for k, p in enumerate(self.params)]
 
 
@@ -97,11 +100,11 @@ def _reachable(thing: Any) -> list[Any]:
 
 def _twins(arrays: list[Array], params: Any, dtype: np.dtype[Any]) -> dict[int, Any]:
     """Return, by id, the copies that ``deepcopy`` would not make so: other dtypes, and views."""
-    owners = {id(_owner(p)) for p in params}
+    owners = {id(memory_of(p)) for p in params}
     twins: dict[int, Any] = {}
     whole: dict[int, Array] = {}
     for array in arrays:
-        owner = _owner(array)
+        owner = memory_of(array)
         if id(owner) in owners and owner.dtype == array.dtype:
             memory = whole.setdefault(id(owner), owner.astype(dtype, order="K"))
             start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
@@ -114,20 +117,16 @@ def _twins(arrays: list[Array], params: Any, dtype: np.dtype[Any]) -> dict[int, 
     return twins
 
 
-def _owner(array: Any) -> Any:
+def memory_of(array: Any) -> Any:
     """Return the array that holds the memory of `array`."""
     base = getattr(array, "base", None)
     return base if isinstance(base, np.ndarray) else array
 
 
 def _gradient_names(layer: Any, prefix: str = "") -> Iterator[tuple[int, str]]:
-    parts = getattr(layer, "layers", None)
-    if isinstance(parts, list | tuple):
-        for i, part in enumerate(parts):
-            yield from _gradient_names(part, f"{prefix}{i}.")
-        return
-    params = getattr(layer, "params", [])
-    names = ["d" + name for name in getattr(layer, "param_names", ())]
-    if len(names) != len(params):
-        names = [f"grads[{k}]" for k in range(len(params))]
-    yield from ((id(p), prefix + name) for p, name in zip(params, names, strict=True))
+    for name in getattr(layer, "param_names", ()):
+        yield id(getattr(layer, name, None)), f"{prefix}d{name}"
+    for name, part in parts(layer).items():
+        yield from _gradient_names(part, f"{prefix}{name}.")
+    for k, param in enumerate(getattr(layer, "params", ())):
+        yield id(param), f"{prefix}grads[{k}]"

@@ -24,21 +24,22 @@ class Claim(NamedTuple):
 
 
 def input_claims(
-    layer: Any, name: str, inputs: tuple[Any, ...], dinputs: Any, dtype: np.dtype[Any]
+    layer: Any, name: str, inputs: tuple[Any, ...], out: Any, dinputs: Any, dtype: np.dtype[Any]
 ) -> Iterator[Claim]:
     """Yield what backward returned for each float input, once its structure is found right."""
     if not inputs:
         return
     names = _input_names(layer, len(inputs))
+    is_loss = [np.shape(leaf) for _, leaf in leaves(out)] == [()] and _is_like_a_loss(layer)
     if len(inputs) == 1:
         dinputs = (dinputs,)
     elif not isinstance(dinputs, tuple):
         others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
-        if others and not _is_loss(layer):
+        if others and not is_loss:
             raise GradientError(
                 f"{name}: backward returned one {type(dinputs).__name__}, expected a tuple of "
-                f"{len(inputs)} gradients, one per input (a loss is told by forward(y, t) or a "
-                "backward(dout=1.0))"
+                f"{len(inputs)} gradients, one per input (only a loss, which returns one number "
+                "from forward(y, t) or has backward(dout=1.0), may leave out the others)"
             )
         dinputs = (dinputs, *(None for _ in inputs[1:]))
     if len(dinputs) != len(inputs):
@@ -47,7 +48,7 @@ def input_claims(
             "gradients, one per input"
         )
     for i, (leaf, gradient) in enumerate(zip(inputs, dinputs, strict=True)):
-        if gradient is None and i and _is_loss(layer):
+        if gradient is None and i and is_loss:
             continue  # the target
         yield from _matched(name, f"d{names[i]}", (i,), leaf, gradient, dtype)
 
@@ -87,7 +88,8 @@ def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Itera
         if not isinstance(param, np.ndarray) or param.dtype.kind != "f":
             what = getattr(param, "dtype", type(param).__name__)
             raise GradientError(
-                f"{name}: params[{k}] is of type {what}, expected a float array, trained in place"
+                f"{name}: the parameter of {labels[k]} is of type {what}, expected a float array, "
+                "trained in place; as_parameter makes one"
             )
         yield Claim(
             labels[k], None, k, _fitting(name, labels[k], param, grad, dtype, "its parameter")
@@ -100,14 +102,20 @@ def _fitting(
     """Return the gradient as an array, which must have the shape and dtype of `value`."""
     if gradient is None:
         raise GradientError(f"{name}: {label} is None, expected the gradient of {whose}")
-    array = np.asarray(gradient)
+    try:
+        array = np.asarray(gradient)
+    except ValueError as error:
+        raise GradientError(f"{name}: {label} is not an array of numbers: {error}") from None
     if array.shape != np.shape(value):
         hint = shape_relation(array.shape, np.shape(value))
         raise GradientError(
             f"{name}: {label} has shape {array.shape}, expected {np.shape(value)}, that of {whose}"
             + f" ({hint})" * bool(hint)
         )
-    if array.dtype != dtype and not (type(gradient) in (int, float) and array.ndim == 0):
+    if array.dtype.kind not in "fiub":
+        raise GradientError(f"{name}: {label} is of dtype {array.dtype}, expected real numbers")
+    is_plain = isinstance(value, int | float) or type(gradient) in (int, float)
+    if array.dtype != dtype and not is_plain:
         raise GradientError(
             f"{name}: {label} is {array.dtype}, expected {dtype}, that of what went in"
         )
@@ -132,20 +140,21 @@ def is_float(leaf: Any) -> bool:
     return isinstance(leaf, float) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
 
 
-def _is_loss(layer: Any) -> bool:
-    """Whether only the first input has a gradient: forward(y, t), or backward(dout=1.0)."""
-    forward, backward = _parameters(layer.forward), _parameters(layer.backward)
+def _is_like_a_loss(layer: Any) -> bool:
+    """Whether it is written as losses are: forward(y, t), or backward(dout=1.0)."""
+    forward, backward = arguments_of(layer.forward), arguments_of(layer.backward)
     return [p.name for p in forward[1:2]] == ["t"] or any(
         p.default is not p.empty for p in backward[:1]
     )
 
 
 def _input_names(layer: Any, n: int) -> list[str]:
-    names = [p.name for p in _parameters(layer.forward) if p.kind is not p.VAR_POSITIONAL]
+    names = [p.name for p in arguments_of(layer.forward) if p.kind is not p.VAR_POSITIONAL]
     return names[:n] if len(names) >= n else ["x"] if n == 1 else [f"inputs[{i}]" for i in range(n)]
 
 
-def _parameters(function: Any) -> list[inspect.Parameter]:
+def arguments_of(function: Any) -> list[inspect.Parameter]:
+    """Return what a function takes, or nothing if that is not known."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # not a function written in Python

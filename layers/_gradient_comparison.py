@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ._conduct import Observation, observe
 from ._finite_differences import Line, agrees, judge, slope, slope_of_each
 from ._frozen_copy import FrozenCopy, leaves, replaced
-from ._gradient_claims import Claim, element
+from ._gradient_claims import Claim, element, title
 from ._gradient_relations import likely_relation
+from ._observation import Observation, observe
 from .base import Array
 from .gradient_check import GradientError
 
@@ -25,6 +25,12 @@ def compare(
     rtol: float = 1e-6,
 ) -> None:
     """Do what `check_gradients` says."""
+    for path, leaf in leaves(inputs):
+        if np.size(leaf) == 0:
+            at = "".join(f"[{i}]" for i in path)
+            raise ValueError(
+                f"{title(layer)}: inputs{at} is empty, of shape {np.shape(leaf)}: nothing to check"
+            )
     seen = observe(layer, inputs, rng)
     if not seen.claims:
         raise ValueError(f"{seen.title}: no float input and no parameter to differentiate")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ._conduct import as_floats, observe, require_same
 from ._frozen_copy import FrozenCopy, leaves, map_leaves
-from ._gradient_claims import title
+from ._gradient_claims import arguments_of, title
 from ._gradient_comparison import compare
+from ._observation import as_floats, observe, require_same
 from .base import Array
 from .gradient_check import GradientError
 
@@ -33,8 +33,9 @@ def check_laws(
     if evaluating is not None:
         with _law(layer, "in evaluation mode"):
             _check_evaluation(layer, evaluating, inputs, rng)
-    with _law(layer, "in float32"):
-        observe(layer, inputs, rng, np.float32)
+    if not all(isinstance(leaf, int | float) for _, leaf in leaves(inputs)):
+        with _law(layer, "in float32"):  # Python's numbers are all of float64
+            observe(layer, inputs, rng, np.float32)
     for text, arrange in (
         ("with read-only arrays", _read_only),
         ("with arrays in Fortran's order", _in_fortrans_order),
@@ -52,7 +53,7 @@ def _check_makes_equal_layers(
     layer_factory: Callable[..., Any], seed: int, inputs: tuple[Any, ...]
 ) -> None:
     """Two layers made and run with equal Generators: not frozen, as users have them."""
-    if "rng" not in _parameter_names(layer_factory):
+    if "rng" not in [p.name for p in arguments_of(layer_factory)]:
         return
     outs = []
     for _ in range(2):
@@ -108,20 +109,22 @@ def _check_batch_of_one(
 
 
 def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
-    if "rng" in _parameter_names(layer_factory):
+    name = getattr(layer_factory, "__name__", "the factory")
+    arguments = arguments_of(layer_factory)
+    unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    wanted = [p.name for p in arguments if p.default is p.empty and p.kind not in unnamed]
+    if wanted := [argument for argument in wanted if argument != "rng"]:
+        raise TypeError(
+            f"layer_laws: {name} wants {', '.join(wanted)}, expected what makes a new layer of an "
+            f"rng alone or of nothing, such as lambda: {name}(...)"
+        )
+    if "rng" in [p.name for p in arguments]:
         layer = layer_factory(rng=np.random.default_rng(seed))
     else:
         layer = layer_factory()
     if not (hasattr(layer, "forward") and hasattr(layer, "backward")):
         raise TypeError(f"layer_laws: the factory made {layer!r}, expected forward and backward")
     return layer
-
-
-def _parameter_names(function: Callable[..., Any]) -> list[str]:
-    try:
-        return list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):  # not a function written in Python
-        return []
 
 
 def _in_eval_mode(layer: Any) -> Any:

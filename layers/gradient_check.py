@@ -53,7 +53,7 @@ def check_gradients(
     TypeError
         If `layer` is a class instead of an instance, or is no layer.
     ValueError
-        If there is nothing to differentiate.
+        If there is nothing to differentiate, an input is empty, or an option is out of range.
 
     Notes
     -----
@@ -72,6 +72,10 @@ def check_gradients(
         raise TypeError(
             f"check_gradients: got {layer!r}, expected an object with forward, backward"
         )
+    if max_elements < 1:
+        raise ValueError(f"check_gradients: max_elements is {max_elements}, expected 1 or more")
+    if not 0 <= rtol < 1:
+        raise ValueError(f"check_gradients: rtol is {rtol}, expected a number from 0 to below 1")
     from ._gradient_comparison import compare
 
     compare(layer, inputs, _default(rng), max_elements, rtol)

@@ -244,6 +244,63 @@ def test_plain_classes(make, dtype):
     layer_laws(lambda: Sequential(make(W), Tanh()), X)
 
 
+def test_what_is_no_forgotten_parameter():
+    """Saved inputs, constants, buffers, and what is kept to look at."""
+
+    class Scale(Layer):
+        buffer_names = ("mean",)
+
+        def __init__(self):
+            self.x = np.zeros(3)  # stands for what forward saves
+            self.k, self.t, self.dt = np.array([1.0, 2.0, 3.0]), np.linspace(0, 1, 3), 0.5
+            self.mean, self.y = np.zeros(3), np.zeros((4, 3))
+
+        def forward(self, x):
+            self.x = x
+            self.y[: len(x)] = self.k * self.dt * x + self.mean
+            return self.y[: len(x)].astype(x.dtype)
+
+        def backward(self, dout):
+            self.dmean = self.dy = dout.copy()
+            self.dx = dout * (self.k * self.dt).astype(dout.dtype)
+            return self.dx.copy()
+
+    layer_laws(Scale, X)
+    used = Scale()
+    used.forward(X[::-1])
+    used.backward(X)
+    check_gradients(used, X)
+    W = RNG.normal(size=(3, 2))
+    layer_laws(lambda: Sequential(Sequential(OldStyleByName(W)), Scale2()), X)
+
+
+class Scale2(Layer):
+    """Trains a view of what it holds."""
+
+    param_names = ("flat",)
+
+    def __init__(self):
+        self.W = RNG.normal(size=(1, 2))
+        self.flat = self.W.reshape(-1)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.W
+
+    def backward(self, dout):
+        self.dW = (dout * self.x).sum(axis=0)
+        self.dflat = self.dW.copy()
+        return dout * self.W
+
+
+@pytest.mark.parametrize("layer", [Tanh, ReLU, lambda: LeakyReLU(0.2), Sigmoid, GELU, Softplus])
+def test_a_python_number_goes_in(layer):
+    layer_laws(layer, 0.5)
+    layer_laws(lambda: Sequential(layer(), Parallel(layer())), -0.5)
+    layer_laws(MulLayer, 2.5, X)
+    layer_laws(MSELoss, 0.5, 0.25)
+
+
 def test_the_layer_is_left_as_it_was():
     layer = Affine.random(3, 2, RNG)
     layer.forward(X.astype(np.float32))
@@ -390,6 +447,11 @@ def test_a_list_is_an_array():
         (lambda: check_gradients(np.sin, X), TypeError, "expected an object with forward, back"),
         (lambda: check_gradients(ReLU(), np.array([1, 2])), ValueError, "no float input"),
         (lambda: check_gradients(Affine.random(3, 2, RNG), X.T), ValueError, "x has shape"),
+        (lambda: check_gradients(ReLU(), np.ones((0, 3))), ValueError, r"inputs\[0\] is empty, of"),
+        (lambda: layer_laws(ReLU, np.ones((0, 3))), ValueError, r"ReLU\(\): inputs\[0\] is empty"),
+        (lambda: check_gradients(ReLU(), X, max_elements=0), ValueError, "max_elements is 0, exp"),
+        (lambda: check_gradients(ReLU(), X, rtol=-1), ValueError, "rtol is -1, expected a number"),
+        (lambda: layer_laws(Affine, X), TypeError, r"Affine wants W, b, .* lambda: Affine\(...\)"),
         (lambda: layer_laws(ReLU(), X), TypeError, r"such as lambda: ReLU\(...\)"),
         (lambda: layer_laws(lambda: 3, X), TypeError, "the factory made 3, expected"),
     ],

@@ -211,8 +211,8 @@ class GradientNeverWritten:
     """The old tutorials' style, with a line forgotten."""
 
     def __init__(self):
-        self.params = [affine()[0]]
-        self.grads = [np.zeros_like(self.params[0])]
+        self.W = affine()[0]
+        self.params, self.grads = [self.W], [np.zeros_like(self.W)]
         self.param_names = ("W",)
 
     def forward(self, x):
@@ -372,6 +372,42 @@ class DroppedElement(AddLayer):
         return super().backward(dout)[0]
 
 
+@bug(r"backward returned one ndarray, .* \(only a loss, which returns one number from", X, Y)
+class NamedAsALoss(MulLayer):
+    def forward(self, x, t):
+        return super().forward(x, t)
+
+    def backward(self, dout=1.0):
+        return super().backward(dout)[0]
+
+
+@bug(r"dx is not an array of numbers: ", X)
+class RaggedGradient(Tanh):
+    def backward(self, dout):
+        return [[1.0], [1.0, 2.0]]
+
+
+@bug(r"^NotSaved\(\): backward uses self.x, which forward did not save$", X)
+class NotSaved(Layer):
+    def forward(self, x):
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * self.x
+
+
+@bug(r"block\.0\.dW\[\d, \d\]: .* \(about 2x: a factor\?\)", X)
+class Residual(Layer):
+    def __init__(self):
+        self.block = Sequential(FactorTwo(), Affine(*affine(2, 3)))
+
+    def forward(self, x):
+        return x + self.block.forward(x)
+
+    def backward(self, dout):
+        return dout + self.block.backward(dout)
+
+
 @bug(r"backward returned a tuple of 3, expected 2 gradients", X, Y)
 class OneTooMany(AddLayer):
     def backward(self, dout):
@@ -444,6 +480,121 @@ class NaN(Layer):
 
     def backward(self, dout):
         return dout
+
+
+# ---- Parameters that would not train -------------------------------------------------------------
+
+
+class Scale(Layer):
+    """``y = a x``, with nothing to train."""
+
+    def __init__(self):
+        self.a = RNG.normal(size=3)
+
+    def forward(self, x):
+        self.x = x
+        return self.a * x
+
+    def backward(self, dout):
+        self.dx = dout * self.a  # kept to look at; x is no parameter
+        return self.dx.copy()
+
+
+class Forgetful(Scale):
+    def backward(self, dout):
+        self.da = (dout * self.x).sum(axis=0)
+        return super().backward(dout)
+
+
+@bug(r"^Forgotten\(\): backward assigns 'da', but param_names is \(\): 'a' .*; .* = \('a',\)$", X)
+class Forgotten(Forgetful):
+    pass
+
+
+@bug(r"^SecondForgotten\(\): backward assigns 'da', but .* is \('b',\): 'a' .* \('b', 'a'\)$", X)
+class SecondForgotten(Forgetful):
+    param_names = ("b",)
+
+    def __init__(self):
+        super().__init__()
+        self.b = np.ones(3)
+
+    def forward(self, x):
+        return super().forward(x) + self.b
+
+    def backward(self, dout):
+        self.db = dout.sum(axis=0)
+        return super().backward(dout)
+
+
+@bug(r"^Forgetful\(\): backward assigns 'da', but param_names is \(\): 'a' would", X)
+def forgotten_in_a_net():
+    return Sequential(Tanh(), Forgetful())
+
+
+@bug(r"^AString\(\): param_names is the string 'a', expected a tuple: param_names = \('a',\)$", X)
+class AString(Forgetful):
+    param_names = "a"
+
+
+@bug(r"^Misspelt\(\): param_names is \('alpha',\), but there is no 'alpha': set self.alpha in", X)
+class Misspelt(Forgetful):
+    param_names = ("alpha",)
+
+
+@bug(r"the parameter of da is of type float, expected a float array, .*as_parameter makes one", X)
+class ANumber(Layer):
+    param_names = ("a",)
+
+    def __init__(self):
+        self.a = 0.5
+
+    def forward(self, x):
+        self.x = x
+        return self.a * x
+
+    def backward(self, dout):
+        self.da = np.sum(dout * self.x)
+        return dout * self.a
+
+
+class PlainAffine:
+    """The tutorials' class whose lists were left out; dW is written in place."""
+
+    def __init__(self):
+        self.W, self.b = affine()
+        self.dW, self.db = np.zeros_like(self.W), None
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW[...], self.db = self.x.T @ dout, dout.sum(axis=0)
+        return dout @ self.W.T
+
+
+@bug(r"backward assigns 'dW', 'db', but there .*; derive from Layer, .* = \('W', 'b'\)$", X)
+class NoLists(PlainAffine):
+    pass
+
+
+@bug(r"^BiasLeftOut: backward assigns 'db', but params leaves out 'b', which would not be", X)
+class BiasLeftOut(PlainAffine):
+    params = property(lambda self: [self.W])
+    grads = property(lambda self: [self.dW])
+
+
+@bug(r"^Affine\(3 -> 2\): backward assigns 'dW', 'db', but the params of the layer around it", X)
+class PlainAround:
+    def __init__(self):
+        self.inner = Affine(*affine())
+
+    def forward(self, x):
+        return self.inner.forward(x)
+
+    def backward(self, dout):
+        return self.inner.backward(dout)
 
 
 # ---- Wrong conduct -------------------------------------------------------------------------------

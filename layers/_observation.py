@@ -18,6 +18,7 @@ from ._gradient_claims import (
     parameter_claims,
     title,
 )
+from ._untrained import Untrained, check_names
 from .base import Array
 from .gradient_check import GradientError
 
@@ -60,7 +61,9 @@ def observe(
         dtype than what they belong to, or a call depends on earlier ones.
     """
     inputs, name = as_floats(inputs, dtype), title(layer)
+    check_names(layer)
     copy = FrozenCopy(layer, dtype)
+    untrained = Untrained(copy)
 
     def arranged(value: Any) -> Any:
         return map_leaves(lambda v: arrange(v) if isinstance(v, np.ndarray) else v, value)
@@ -71,14 +74,22 @@ def observe(
     _check_output(name, out, np.dtype(dtype))
     out_before, dout = _snapshot(out), random_like(out, rng, dtype)
     given_dout = arranged(dout)
-    dinputs = copy.backward(given_dout)
+    try:
+        dinputs = copy.backward(given_dout)
+    except AttributeError as error:
+        if error.obj is not copy.layer:
+            raise
+        raise GradientError(
+            f"{name}: backward uses self.{error.name}, which forward did not save"
+        ) from error
     _unchanged(f"{name}: backward writes into dout", dout, given_dout)
     _unchanged(f"{name}: backward writes into the input of forward", inputs, given)
     _unchanged(f"{name}: backward writes into the output of forward", out_before, out)
     claims = [
-        *input_claims(layer, name, inputs, dinputs, np.dtype(dtype)),
+        *input_claims(layer, name, inputs, out, dinputs, np.dtype(dtype)),
         *parameter_claims(copy, name, np.dtype(dtype)),
     ]
+    untrained.check()
     claims = [claim._replace(gradient=claim.gradient.copy()) for claim in claims]
     dinputs_before, grads_before = _snapshot(dinputs), _snapshot(tuple(copy.grads))
 
