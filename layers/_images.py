@@ -1,8 +1,9 @@
 """What the image layers share: how images lie in memory, and how a window moves over them.
 
-Images have shape (N, C, H, W), and the batch lies innermost in memory: they are views of arrays
-(C, H, W, N), which NumPy's elementwise operations preserve. So a row of pixels is one long run for
-copies, sums and matrix products, whatever the window.
+Images have shape (N, C, H, W), but the batch lies innermost in memory: they are transposed views of
+arrays (C, H, W, N), an order that NumPy's elementwise operations preserve. So the same pixel of all
+images, and a whole row of them, is one long run for copies, sums and matrix products, whatever the
+window; in the usual order a window of 3 pixels would be runs of 3.
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ def pair(owner: str, name: str, value: Any, least: int) -> Pair:
 
 
 class Window(NamedTuple):
-    """How a kernel moves over images: output h reads at tap i the row ``h s + i d - p``.
+    """How a kernel moves over images: output h sees at tap i the row ``h s + i d - p``.
 
-    Size, stride, dilation, padding before and padding after are pairs (rows, columns).
+    A tap is a place (i, j) in the kernel. Size, stride s, dilation d, padding p before (above and
+    left of) the image and after it are pairs (rows, columns).
     """
 
     size: Pair
@@ -92,9 +94,10 @@ class Window(NamedTuple):
         return high, wide
 
     def taps(self, size: Pair, outputs: Pair) -> Iterator[tuple[Any, Any]]:
-        """Yield for each tap, in row-major order, which outputs see a pixel there, and which.
+        """Yield for each tap, in row-major order, which outputs see a pixel there, and which pixel.
 
-        Both are indices, of an array of outputs and of an array of images of `size`.
+        Both are indices, the first of an array of outputs and the second of images of `size`:
+        ``out[first] += x[second]`` over all taps sums up each window.
         """
         for place in product(*map(range, self.size)):
             (h, row), (w, column) = (

@@ -1,4 +1,11 @@
-"""Correlation of images with a kernel: patches copied block by block, then a matrix product."""
+"""Correlation of images with kernels: the textbook's im2col, block by block, and matrix products.
+
+The pixels under a kernel at one place are a patch, and a column of the matrix `patches`; each row
+of ``kernels @ patches`` is then what one kernel finds at all places. The whole matrix would be KH
+KW times as large as the images, so only a block of it exists at a time. Since the batch lies
+innermost in memory (see `_images`), a row of outputs of all images is one product: the columns of
+its patches are w and n, the rows are the taps (i, j) of the kernel and the channels c.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,7 @@ from ._images import Pair, Window, empty_images, overlap
 from .base import Array
 
 _BLOCK = 1 << 22  # bytes of patches at a time, so that they stay in the processor's cache
-_COLUMNS = 512  # fewer make a matrix product inefficient
+_COLUMNS = 512  # of a product: with fewer BLAS is slow
 
 
 def correlate(
@@ -49,8 +56,9 @@ def correlate_weights(x: Array, dout: Array, window: Window, groups: int) -> Arr
 def correlate_input(dout: Array, W: Array, window: Window, size: Pair, groups: int) -> Array:
     """Return dx for images of `size`: what `correlate` without a bias does, transposed.
 
-    Pixels that lie a stride apart meet the same taps of the kernel. For each such phase, dx is
-    the correlation of dout with those taps, turned around.
+    Pixels that lie a stride apart meet the same taps of the kernel: with a stride of 2 and no
+    padding, even rows the taps 0, 2, ..., odd rows the taps 1, 3, .... For each such phase, dx is
+    the correlation of dout with those taps, turned around, and with stride 1.
     """
     (sh, sw), (F, C, kh, kw) = window.stride, W.shape
     transposed = W.reshape(groups, F // groups, C, kh, kw).swapaxes(1, 2)
@@ -86,19 +94,21 @@ def _taps(window: Window, axis: int, first: int) -> tuple[list[int], int, int]:
 
 
 def _split(groups: int, x: Array, y: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield the channels of each group."""
+    """Yield the images of `x` and `y` with the channels of each group alone."""
     return zip(np.split(x, groups, axis=1), np.split(y, groups, axis=1), strict=True)
 
 
 def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield patches of `x`, (h, taps * C, w * N), and their place in `out`, (h, F, w * N).
+    """Yield patches of `x`, (h, KH * KW * C, w * N), and their place in `out`, (h, F, w * N).
 
-    The next block overwrites the patches. What is copied are lines of pixels, shifted once for each
-    tap of a row; patches above each other share lines, where the stride allows.
+    The next block overwrites the patches. They consist of lines: a line is a row of pixels as the
+    KW taps in a row of the kernel see it, (KW, C, w, N), and KH lines are the patches of one row of
+    outputs. Those of the next row begin a stride further down; where KH is more than the stride,
+    they share lines, and a view with overlapping strides serves instead of another copy.
     """
     if out.size == 0:
         return
-    x, out = x.transpose(2, 1, 3, 0), out.transpose(2, 1, 3, 0)
+    x, out = x.transpose(2, 1, 3, 0), out.transpose(2, 1, 3, 0)  # (H, C, W, N)
     C, N, high, wide = x.shape[1], x.shape[3], out.shape[0], out.shape[2]
     (kh, kw), (sh, _), (dh, _), _, _ = window
     shared = dh == 1 and sh < kh
@@ -123,10 +133,10 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
 
 
 def _copy(x: Array, window: Window, first: Pair, step: int, lines: Array, i: int = 0) -> None:
-    """Copy lines of pixels, each `step` rows below the last, that the row i of taps sees.
+    """Fill `lines`, (lines, KW, C, w, N), with what the taps in row i of the kernel see.
 
-    `first` is the first output. Each line is copied as each tap of the row sees it, with zeros
-    beyond the image: the shape of `lines` is (lines, kw, C, w, N).
+    The first line is what they see from the output `first` on, to the right; each further line
+    lies `step` rows of pixels below. Beyond the image they see zeros.
     """
     _, (sh, sw), (dh, dw), (ph, pw), _ = window
     high, kw, _, wide, _ = lines.shape

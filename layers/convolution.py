@@ -121,7 +121,8 @@ class Convolution(_Kernel):
     ``out[n, f, h, w] = b[f] + sum of W[f, c, i, j] x[n, c, h s + i d - p, w s + j d - p]``
 
     with stride s, dilation d and padding p, where x is 0 outside the image. As in most of the field
-    it is strictly a correlation: the kernel is not turned around.
+    it is strictly a correlation: the kernel is not turned around. It is computed as by the
+    textbook's im2col and a matrix product, but a block of patches at a time.
 
     Parameters
     ----------

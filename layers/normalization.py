@@ -76,7 +76,8 @@ class BatchNorm(_OfChannels):
 
     Notes
     -----
-    The input has shape (N, C) or (N, C, H, W): for images the mean goes over their pixels too.
+    The input has shape (N, C) or (N, C, H, W): for images the mean goes over their pixels too, so
+    that ``m`` is N H W.
 
     Raises
     ------
@@ -133,6 +134,7 @@ class BatchNorm(_OfChannels):
         if not self.of_batch:
             return dout * _wide(scale, dout)
         m = dout.size // len(scale)
+        # gamma / std (dout - dbeta / m - dgamma (x - mean) / (std m)), term by term in one array
         dx = centered * _wide(self.dgamma / (-m * std), dout)
         dx += dout
         dx -= _wide(self.dbeta / m, dout)
@@ -265,7 +267,7 @@ def _standardize_backward(g: Array, xhat: Array, std: Array, axes: tuple[int, ..
 
 
 def _wide(channels: Array, x: Array) -> Array:
-    """Return one number for each channel in a shape that broadcasts with `x`."""
+    """Return one number for each channel in a shape that broadcasts with x, such as (C, 1, 1)."""
     return channels.reshape(-1, *(1 for _ in x.shape[2:]))
 
 
