@@ -119,6 +119,11 @@ def _fitting(
         raise GradientError(
             f"{name}: {label} is {array.dtype}, expected {dtype}, that of what went in"
         )
+    if not np.isfinite(array).all():
+        index = tuple(np.argwhere(~np.isfinite(array))[0])
+        raise GradientError(
+            f"{name}: {label}{element(index)} is {array[index]}, as backward has it"
+        )
     return array
 
 
