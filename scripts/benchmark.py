@@ -102,12 +102,12 @@ def measure(task: Task, command: list[str], folder: str) -> dict[str, float]:
         [sys.executable, *command],
         cwd=Path(__file__).parent,
         env=os.environ | environment,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         process_group=0,  # Ctrl-C ends this program, which ends that
     )
     if done.returncode:
-        sys.exit(f"{task[0]}: {task[1]} failed, as told above; --peers can leave it out")
+        sys.exit(f"{done.stderr}{task[0]}: {task[1]} failed; --peers can leave it out")
     return json.loads(done.stdout)
 
 

@@ -70,7 +70,8 @@ def test_a_peer_that_fails(run_script, tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise ImportError('a broken package')")
     run = run_script("benchmark.py", "--only", "import", "--peers", "inlined", "--out", tmp_path)
     assert run.code == 1
-    assert run.err == "import: NumPy failed, as told above; --peers can leave it out\n"
+    assert "ImportError: a broken package\n" in run.err
+    assert run.err.endswith("\nimport: NumPy failed; --peers can leave it out\n")
 
 
 def test_interrupted_it_writes_nothing(tmp_path):

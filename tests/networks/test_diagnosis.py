@@ -183,6 +183,7 @@ class Finite(MSELoss):
         return float(np.sum(y))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot:RuntimeWarning")  # some BLAS
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_the_batch_itself(value):
     rng = np.random.default_rng(4)
