@@ -148,8 +148,8 @@ def _chained(tried: list[Slope]) -> Slope:
 def _has_sides(found: Slope, tried: list[Slope]) -> bool:
     """Whether the sides differ, and as much at another step."""
     other = tried[abs(tried.index(found) - 1)]
-    least = max(30 * found.error, 1e-3 * abs(found.value))
-    return found.gap > least and other.gap > 0.3 * found.gap
+    least = max(30 * found.error, 0.01 * abs(found.value))
+    return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
 
 
 def _is_lost(found: Slope, tried: list[Slope], scale: float) -> bool:
@@ -197,7 +197,7 @@ def _of_reached(line: Line, x: float, scale: float) -> Line:
                 reached |= line(x + step * scale) != here
             except (ValueError, ArithmeticError):
                 continue
-    return lambda t: line(t)[reached]
+    return (lambda t: line(t)[reached]) if reached.any() else line
 
 
 def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:

@@ -7,6 +7,8 @@ from chainrule.layers import (
     GELU,
     AddLayer,
     Affine,
+    BatchNorm,
+    BinaryCrossEntropyLoss,
     CrossEntropyLoss,
     GradientError,
     Identity,
@@ -124,6 +126,13 @@ def test_numbers_of_every_size_side_by_side(layer):
         check_gradients(layer, x)
         with pytest.raises(GradientError, match="backward says"):
             check_gradients(Sequential(layer, Counted(lambda y: y, lambda y: 1.1)), x)
+
+
+def test_numbers_whose_digits_are_nearly_gone():
+    """A batch of offset 1e8, a loss that is 1e-38, where backward's p - t is 0."""
+    check_gradients(BatchNorm.identity(3), 1e8 + X)
+    check_gradients(BinaryCrossEntropyLoss(), 1e3 * X, (X > 0).astype(float))
+    check_gradients(Sigmoid(), 1e-310 * X)
 
 
 def test_numbers_near_the_greatest():
