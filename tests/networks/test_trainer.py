@@ -1,10 +1,8 @@
-"""Trainer: the loop against the same loop written out, its checks, evaluation, early stopping."""
-
-import signal
-import threading
+"""Trainer: the loop against the same loop written out, evaluation, early stopping."""
 
 import numpy as np
 import pytest
+from small_training import classifier, data, same, trainer
 
 from chainrule.layers import (
     Affine,
@@ -12,9 +10,7 @@ from chainrule.layers import (
     Dropout,
     Layer,
     MSELoss,
-    ReLU,
     Sigmoid,
-    Tanh,
 )
 from chainrule.networks import (
     L2,
@@ -27,30 +23,6 @@ from chainrule.networks import (
     clip_values,
     schedules,
 )
-
-
-def data(rng, n=50, dtype=np.float64):
-    x = rng.normal(size=(n, 4)).astype(dtype)
-    return x, (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
-
-
-def classifier(rng, dtype=np.float64, hidden=6):
-    return Sequential(
-        Affine.random(4, hidden, rng, dtype=dtype),
-        Tanh(),
-        Affine.random(hidden, 3, rng, dtype=dtype),
-    )
-
-
-def trainer(seed=0, optimizer=None, dtype=np.float64, **options):
-    rng = np.random.default_rng(seed)
-    net = classifier(rng, dtype)
-    return Trainer(net, CrossEntropyLoss(), optimizer or SGD(0.5), rng=rng, **options)
-
-
-def same(net, other):
-    a, b = net.state_dict(), other.state_dict()
-    return a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
 
 
 def test_the_loop_written_out():
@@ -247,136 +219,6 @@ def test_data_are_neither_written_to_nor_copied(tmp_path):
     np.testing.assert_array_equal(ours.predict(mapped), ours.predict(x))
 
 
-class Frame(list):
-    """Lists its columns, and becomes an array, as tables of other libraries do."""
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(list(self))
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (lambda x, t: (x[:-1], t), ValueError, "x has 49 rows and t 50"),
-        (lambda x, t: (x[:0], t[:0]), ValueError, r"x has shape \(0, 4\)"),
-        (lambda x, t: (x.astype(str), t), TypeError, "x is of dtype <U"),
-        (lambda x, t: (x.astype(object), t), TypeError, "x is of dtype object"),
-        (lambda x, t: (x, t.astype(complex)), TypeError, "t is of dtype complex128"),
-        (lambda x, t: (x, None), TypeError, "x is a ndarray without targets t"),
-        (lambda x, t: (3.0, t), ValueError, r"x has shape \(\)"),
-        (lambda x, t: ([(x, t, t)], None), TypeError, r"batch 0 is a tuple, expected a pair"),
-        (lambda x, t: ([], None), ValueError, "gave no batch"),
-        (lambda x, t: ([[1.0], [2.0, 3.0]], t), ValueError, "x is not an array of numbers"),
-        (lambda x, t: (Frame(x), None), TypeError, "x is a Frame without targets t"),
-    ],
-)
-def test_data_that_cannot_be_trained_on(change, error, message):
-    ours = trainer()
-    start = ours.net.state_dict()
-    x, t = change(*data(np.random.default_rng(1)))
-    with pytest.raises(error, match="Trainer.fit: .*" + message):
-        ours.fit(x, t, epochs=1, batch_size=10, progress=False)
-    assert all((start[k] == v).all() for k, v in ours.net.state_dict().items())
-    assert ours.unfinished is None
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_the_first_value_that_is_not_finite_is_named(value, monkeypatch):
-    monkeypatch.setattr("chainrule.networks.batching._BLOCK", 12)
-    x, t = data(np.random.default_rng(1))
-    x[31, 2] = x[31, 3] = x[40, 0] = value
-    with pytest.raises(ValueError, match=rf"x\[31, 2\] is {value}, expected finite"):
-        trainer().fit(x, t, epochs=1)
-    y = np.zeros((50, 3))
-    y[7, 1] = value
-    with pytest.raises(ValueError, match=rf"t\[7, 1\] is {value}, expected finite"):
-        trainer().fit(np.zeros((50, 4)), y, epochs=1)
-
-
-def worst(y, t):
-    return 0.0
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"epochs": 0}, ValueError, "epochs is 0, expected an integer of at least 1"),
-        ({"epochs": 1.5}, ValueError, "epochs is 1.5, expected an integer"),
-        ({"epochs": None}, ValueError, "epochs is None, expected an integer"),
-        ({"batch_size": 0}, ValueError, "batch_size is 0, expected an integer of at least 1"),
-        ({"batch_size": 2.0}, ValueError, "batch_size is 2.0, expected an integer"),
-        ({"patience": 0}, ValueError, "patience is 0, expected an integer of at least 1"),
-        ({"patience": "accuracy"}, ValueError, "patience is 'accuracy', expected an integer"),
-        ({"patience": 1, "validation": None}, ValueError, "patience needs validation data"),
-        ({"metrics": [worst], "validation": None}, ValueError, "metrics needs validation data"),
-        ({"metrics": ["accuracy"]}, TypeError, r"metrics is \['accuracy'\], expected a list of"),
-        ({"metrics": accuracy}, TypeError, "metrics is <function accuracy .* a list of"),
-        ({"metrics": [worst, accuracy, worst]}, ValueError, "'worst' names two metrics"),
-        ({"metrics": [lambda y, t: 1, lambda y, t: 2]}, ValueError, "'<lambda>' names two"),
-        ({"transform": "noise"}, TypeError, "transform is 'noise', expected a function"),
-        ({"transform": lambda x, t, rng: x}, TypeError, "transform gave is a ndarray, exp"),
-        ({"validation": 0.2}, TypeError, "validation: x is a float without targets"),
-        ({"validation": (np.ones((2, 4)), [0])}, ValueError, "validation: x has 2 rows and t 1"),
-        ({"checkpoint_every": 5}, ValueError, "checkpoint_every needs a checkpoint"),
-        ({"checkpoint": 3}, TypeError, "checkpoint is 3, expected a path"),
-        ({"checkpoint": "none/x.npz"}, FileNotFoundError, "x.npz cannot be written"),
-        ({"checkpoint": "."}, IsADirectoryError, "is a folder, expected"),
-    ],
-)
-def test_options_that_make_no_sense(options, error, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    ours, (x, t) = trainer(), data(np.random.default_rng(1))
-    where = "" if issubclass(error, OSError) else "Trainer.fit: .*"
-    with pytest.raises(error, match=where + message):
-        ours.fit(x, t, **{"epochs": 1, "validation": (x, t), "progress": False} | options)
-    assert ours.steps == 0
-    assert ours.unfinished is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_checkpoint_needs_an_optimizer_with_a_state(tmp_path):
-    class Still:
-        def step(self, params, grads):
-            pass
-
-    x, t = data(np.random.default_rng(1))
-    with pytest.raises(TypeError, match="Still has no state_dict"):
-        trainer(optimizer=Still()).fit(x, t, epochs=1, checkpoint=tmp_path / "run.npz")
-
-
-def test_a_metric_called_as_the_loss():
-    def loss(y, t):
-        return 0.0
-
-    with pytest.raises(ValueError, match="'loss' names two metrics, or the loss"):
-        trainer().evaluate(*data(np.random.default_rng(1)), metrics=[loss])
-
-
-@pytest.mark.parametrize(
-    ("part", "value", "error", "message"),
-    [
-        ("net", [Tanh()], TypeError, r"net is \[Tanh\(\)\], expected a Layer"),
-        ("net", Sequential, TypeError, "net is the class Sequential, expected an instance"),
-        ("net", Sequential(Tanh()), ValueError, "the net has no parameters: nothing to train"),
-        ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected one such as MSELoss\(\)"),
-        ("loss", "mse", TypeError, "loss is 'mse', expected"),
-        ("loss", lambda y, t: 0, TypeError, "loss is <function .*, expected"),
-        ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* such as SGD\(\)"),
-        ("optimizer", "adam", TypeError, "optimizer is 'adam', expected"),
-        ("rng", 0, TypeError, r"rng is 0, expected numpy.random.default_rng\(seed\)"),
-        ("schedule", 0.1, TypeError, "schedule is 0.1, expected a function of the step"),
-        ("penalty", 0.1, TypeError, r"penalty is 0.1, expected L1\(strength\) or L2"),
-        ("max_norm", 0, ValueError, "max_norm is 0, expected a positive number"),
-        ("max_value", "1", TypeError, "max_value is '1', expected a number"),
-    ],
-)
-def test_parts_of_which_no_trainer_can_be_made(part, value, error, message):
-    ours = trainer()
-    parts = {"net": ours.net, "loss": ours.loss, "optimizer": ours.optimizer, "rng": ours.rng}
-    with pytest.raises(error, match="Trainer: " + message):
-        Trainer(**parts | {part: value})
-
-
 def test_validation_data_in_a_list():
     x, t = data(np.random.default_rng(1))
     found = [
@@ -461,170 +303,9 @@ def test_early_stopping_keeps_the_best_weights():
     assert ours.evaluate(*held_out)["loss"] == pytest.approx(min(losses))
 
 
-def test_patience_given_up_does_not_bring_old_weights_back():
-    x, t = data(np.random.default_rng(1))
-    ours, whole = interrupted(7), interrupted(0)
-    options = {"validation": (x, 2 - t), "progress": False}
-    ours.fit(x, t, epochs=9, patience=9, **options)
-    ours.fit(x, t, epochs=9, **options)
-    whole.fit(x, t, epochs=9, **options)
-    assert same(ours.net, whole.net)
-
-
 def test_without_patience_the_last_weights_stay():
     x, t = data(np.random.default_rng(1))
     one, other = trainer(), trainer()
     one.fit(x, t, epochs=3, validation=(x, 2 - t), progress=False)
     other.fit(x, t, epochs=3, progress=False)
     assert same(one.net, other.net)
-
-
-class Interrupting(ReLU):
-    """Sends a SIGINT in the middle of its n-th backward."""
-
-    def __init__(self, n, times=1):
-        self.calls, self.n, self.times = 0, n, times
-
-    def backward(self, dout):
-        self.calls += 1
-        if self.calls == self.n:
-            for _ in range(self.times):
-                signal.raise_signal(signal.SIGINT)
-        return super().backward(dout)
-
-
-def interrupted(n, times=1):
-    rng = np.random.default_rng(0)
-    net = Sequential(*classifier(rng), Interrupting(n, times))
-    return Trainer(net, CrossEntropyLoss(), SGD(0.5), rng=rng)
-
-
-def test_ctrl_c_ends_after_the_whole_step(capsys):
-    x, t = data(np.random.default_rng(1))
-    ours, whole = interrupted(6), interrupted(10**9)
-    handler = signal.getsignal(signal.SIGINT)
-    history = ours.fit(x, t, epochs=3, batch_size=16)
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert "interrupted after step 6" in capsys.readouterr().err
-    assert len(history.step_losses) == ours.steps == 6
-    expected = whole.fit(x, t, epochs=3, batch_size=16, progress=False)
-    assert history.step_losses == expected.step_losses[:6]
-
-    ours.fit(x, t, epochs=3, batch_size=16, progress=False)
-    assert history.step_losses == expected.step_losses
-    assert history["loss"] == expected["loss"]
-    assert same(ours.net, whole.net)
-    assert ours.unfinished is None
-
-
-def test_after_ctrl_c_other_data_need_a_word():
-    x, t = data(np.random.default_rng(1))
-    ours = interrupted(6)
-    ours.fit(x, t, epochs=3, batch_size=16, progress=False)
-    with pytest.raises(ValueError, match="batch_size is 10, but 16 in the fit to go on with"):
-        ours.fit(x, t, epochs=1, batch_size=10, progress=False)
-    ours.unfinished = None
-    history = ours.fit(x, t, epochs=1, batch_size=10, progress=False)
-    assert len(history.step_losses) == 11
-
-
-def raising(where):
-    """Return options of fit with which a KeyboardInterrupt comes out of the user's own code."""
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    return {"transform": stop} if where == "transform" else {"metrics": [stop]}
-
-
-@pytest.mark.parametrize("where", ["transform", "metric"])
-def test_a_keyboard_interrupt_from_elsewhere_is_no_end_between_steps(where, tmp_path):
-    x, t = data(np.random.default_rng(1))
-    ours, path = trainer(), tmp_path / "run.npz"
-    with pytest.raises(KeyboardInterrupt):
-        ours.fit(x, t, epochs=3, validation=(x, t), checkpoint=path, **raising(where))
-    assert ours.unfinished is None
-    assert not path.exists()
-
-
-def test_after_ctrl_c_it_says_how_to_go_on(tmp_path, capsys):
-    x, t = data(np.random.default_rng(1))
-    path = tmp_path / "run.npz"
-    interrupted(6).fit(x, t, epochs=3, batch_size=16, checkpoint=path)
-    lines = capsys.readouterr().err.splitlines()[-2:]
-    assert lines[0] == "interrupted after step 6: call fit again to go on"
-    assert lines[1] == f"or later: Trainer.resume({str(path)!r}, ...) and this fit"
-
-
-def test_a_fit_with_nothing_left_to_do_says_so(tmp_path, capsys):
-    x, t = data(np.random.default_rng(1))
-    ours = interrupted(6)
-    ours.fit(x, t, epochs=3, batch_size=16, progress=False)
-    ours.fit(x, t, epochs=1, batch_size=16)
-    assert capsys.readouterr().err == "nothing to do: epoch 1 was done by step 6\n"
-    ours.fit(x, t, epochs=3, batch_size=16, checkpoint=tmp_path / "run.npz", progress=False)
-    assert ours.steps == 12  # it had not lost its place
-    again = interrupted(0)
-    again = Trainer.resume(tmp_path / "run.npz", again.net, again.loss, SGD(0.5), again.rng)
-    again.fit(x, t, epochs=3, batch_size=16)
-    assert capsys.readouterr().err == "nothing to do: epoch 3 was done by step 12\n"
-    assert again.unfinished is None
-
-
-def test_a_second_ctrl_c_ends_at_once():
-    x, t = data(np.random.default_rng(1))
-    ours = interrupted(6, times=2)
-    with pytest.raises(KeyboardInterrupt):
-        ours.fit(x, t, epochs=3, batch_size=16, progress=False)
-    assert ours.steps == 5
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_handler_of_the_programs_own_is_left_alone():
-    x, t = data(np.random.default_rng(1))
-    seen = []
-    before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
-    try:
-        assert len(interrupted(6).fit(x, t, epochs=3, batch_size=16, progress=False).epochs) == 3
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert seen == [1]
-
-
-def test_fit_in_another_thread():
-    x, t = data(np.random.default_rng(1))
-    ours = trainer()
-    thread = threading.Thread(
-        target=ours.fit, args=(x, t), kwargs={"epochs": 3, "progress": False}, daemon=True
-    )
-    thread.start()
-    thread.join()
-    assert len(ours.history.epochs) == 3
-
-
-def test_lines_of_progress(capsys):
-    x, t = data(np.random.default_rng(1))
-    trainer().fit(x, t, epochs=3, validation=(x, t))
-    captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert captured.out == ""
-    assert [line.split(":")[0] for line in lines] == [f"epoch {k} of 3" for k in (1, 2, 3)]
-    assert all("validation_accuracy" in line for line in lines)
-    for epochs in (1000, 199):
-        trainer().fit(x, t, epochs=epochs)
-        assert len(capsys.readouterr().err.splitlines()) == 100
-    trainer().fit(x, t, epochs=3, progress=False)
-    assert capsys.readouterr().err == ""
-
-
-def test_a_bar_in_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    x, t = data(np.random.default_rng(1))
-    trainer().fit(x, t, epochs=2, batch_size=10)
-    shown = capsys.readouterr().err
-    assert "epoch 2 of 2" in shown
-    assert "/10" in shown
-    ours = interrupted(3)
-    ours.fit(x, t, epochs=2, batch_size=10, progress=False)
-    ours.fit(x, t, epochs=2, batch_size=10)
-    assert "/7" in capsys.readouterr().err  # what is left

@@ -1,0 +1,146 @@
+"""What Trainer and fit are given: everything wrong is told before the first step."""
+
+import numpy as np
+import pytest
+from small_training import data, trainer
+
+from chainrule.layers import (
+    MSELoss,
+    Tanh,
+)
+from chainrule.networks import (
+    SGD,
+    Sequential,
+    Trainer,
+    accuracy,
+)
+
+
+class Frame(list):
+    """Lists its columns, and becomes an array, as tables of other libraries do."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(list(self))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x, t: (x[:-1], t), ValueError, "x has 49 rows and t 50"),
+        (lambda x, t: (x[:0], t[:0]), ValueError, r"x has shape \(0, 4\)"),
+        (lambda x, t: (x.astype(str), t), TypeError, "x is of dtype <U"),
+        (lambda x, t: (x.astype(object), t), TypeError, "x is of dtype object"),
+        (lambda x, t: (x, t.astype(complex)), TypeError, "t is of dtype complex128"),
+        (lambda x, t: (x, None), TypeError, "x is a ndarray without targets t"),
+        (lambda x, t: (3.0, t), ValueError, r"x has shape \(\)"),
+        (lambda x, t: ([(x, t, t)], None), TypeError, r"batch 0 is a tuple, expected a pair"),
+        (lambda x, t: ([], None), ValueError, "gave no batch"),
+        (lambda x, t: ([[1.0], [2.0, 3.0]], t), ValueError, "x is not an array of numbers"),
+        (lambda x, t: (Frame(x), None), TypeError, "x is a Frame without targets t"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(change, error, message):
+    ours = trainer()
+    start = ours.net.state_dict()
+    x, t = change(*data(np.random.default_rng(1)))
+    with pytest.raises(error, match="Trainer.fit: .*" + message):
+        ours.fit(x, t, epochs=1, batch_size=10, progress=False)
+    assert all((start[k] == v).all() for k, v in ours.net.state_dict().items())
+    assert ours.unfinished is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_value_that_is_not_finite_is_named(value, monkeypatch):
+    monkeypatch.setattr("chainrule.networks.batching._BLOCK", 12)
+    x, t = data(np.random.default_rng(1))
+    x[31, 2] = x[31, 3] = x[40, 0] = value
+    with pytest.raises(ValueError, match=rf"x\[31, 2\] is {value}, expected finite"):
+        trainer().fit(x, t, epochs=1)
+    y = np.zeros((50, 3))
+    y[7, 1] = value
+    with pytest.raises(ValueError, match=rf"t\[7, 1\] is {value}, expected finite"):
+        trainer().fit(np.zeros((50, 4)), y, epochs=1)
+
+
+def worst(y, t):
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "epochs is 0, expected an integer of at least 1"),
+        ({"epochs": 1.5}, ValueError, "epochs is 1.5, expected an integer"),
+        ({"epochs": None}, ValueError, "epochs is None, expected an integer"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0, expected an integer of at least 1"),
+        ({"batch_size": 2.0}, ValueError, "batch_size is 2.0, expected an integer"),
+        ({"patience": 0}, ValueError, "patience is 0, expected an integer of at least 1"),
+        ({"patience": "accuracy"}, ValueError, "patience is 'accuracy', expected an integer"),
+        ({"patience": 1, "validation": None}, ValueError, "patience needs validation data"),
+        ({"metrics": [worst], "validation": None}, ValueError, "metrics needs validation data"),
+        ({"metrics": ["accuracy"]}, TypeError, r"metrics is \['accuracy'\], expected a list of"),
+        ({"metrics": accuracy}, TypeError, "metrics is <function accuracy .* a list of"),
+        ({"metrics": [worst, accuracy, worst]}, ValueError, "'worst' names two metrics"),
+        ({"metrics": [lambda y, t: 1, lambda y, t: 2]}, ValueError, "'<lambda>' names two"),
+        ({"transform": "noise"}, TypeError, "transform is 'noise', expected a function"),
+        ({"transform": lambda x, t, rng: x}, TypeError, "transform gave is a ndarray, exp"),
+        ({"validation": 0.2}, TypeError, "validation: x is a float without targets"),
+        ({"validation": (np.ones((2, 4)), [0])}, ValueError, "validation: x has 2 rows and t 1"),
+        ({"checkpoint_every": 5}, ValueError, "checkpoint_every needs a checkpoint"),
+        ({"checkpoint": 3}, TypeError, "checkpoint is 3, expected a path"),
+        ({"checkpoint": "none/x.npz"}, FileNotFoundError, "x.npz cannot be written"),
+        ({"checkpoint": "."}, IsADirectoryError, "is a folder, expected"),
+    ],
+)
+def test_options_that_make_no_sense(options, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours, (x, t) = trainer(), data(np.random.default_rng(1))
+    where = "" if issubclass(error, OSError) else "Trainer.fit: .*"
+    with pytest.raises(error, match=where + message):
+        ours.fit(x, t, **{"epochs": 1, "validation": (x, t), "progress": False} | options)
+    assert ours.steps == 0
+    assert ours.unfinished is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_needs_an_optimizer_with_a_state(tmp_path):
+    class Still:
+        def step(self, params, grads):
+            pass
+
+    x, t = data(np.random.default_rng(1))
+    with pytest.raises(TypeError, match="Still has no state_dict"):
+        trainer(optimizer=Still()).fit(x, t, epochs=1, checkpoint=tmp_path / "run.npz")
+
+
+def test_a_metric_called_as_the_loss():
+    def loss(y, t):
+        return 0.0
+
+    with pytest.raises(ValueError, match="'loss' names two metrics, or the loss"):
+        trainer().evaluate(*data(np.random.default_rng(1)), metrics=[loss])
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "error", "message"),
+    [
+        ("net", [Tanh()], TypeError, r"net is \[Tanh\(\)\], expected a Layer"),
+        ("net", Sequential, TypeError, "net is the class Sequential, expected an instance"),
+        ("net", Sequential(Tanh()), ValueError, "the net has no parameters: nothing to train"),
+        ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected one such as MSELoss\(\)"),
+        ("loss", "mse", TypeError, "loss is 'mse', expected"),
+        ("loss", lambda y, t: 0, TypeError, "loss is <function .*, expected"),
+        ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* such as SGD\(\)"),
+        ("optimizer", "adam", TypeError, "optimizer is 'adam', expected"),
+        ("rng", 0, TypeError, r"rng is 0, expected numpy.random.default_rng\(seed\)"),
+        ("schedule", 0.1, TypeError, "schedule is 0.1, expected a function of the step"),
+        ("penalty", 0.1, TypeError, r"penalty is 0.1, expected L1\(strength\) or L2"),
+        ("max_norm", 0, ValueError, "max_norm is 0, expected a positive number"),
+        ("max_value", "1", TypeError, "max_value is '1', expected a number"),
+    ],
+)
+def test_parts_of_which_no_trainer_can_be_made(part, value, error, message):
+    ours = trainer()
+    parts = {"net": ours.net, "loss": ours.loss, "optimizer": ours.optimizer, "rng": ours.rng}
+    with pytest.raises(error, match="Trainer: " + message):
+        Trainer(**parts | {part: value})
