@@ -58,9 +58,12 @@ def slope(line: Line, x: float, step: float) -> Slope:
     places = [x + k * step for k in (-1.0, -0.5, 0.5, 1.0)]
     with np.errstate(all="ignore"):
         here = line(x)
-        a, b, c, d = (line(place) for place in places)
-        far = float((d - a).sum()) / (places[3] - places[0])
-        near = float((c - b).sum()) / (places[2] - places[1])
+        try:
+            a, b, c, d = (line(place) for place in places)
+            far = float((d - a).sum()) / (places[3] - places[0])
+            near = float((c - b).sum()) / (places[2] - places[1])
+        except (ValueError, ArithmeticError):  # outside the domain, or no step at all
+            return _nothing(step)
         left, right = (here - b) / (x - places[1]), (c - here) / (places[2] - x)
         value = (4 * near - far) / 3
         changed = np.abs(d[d != a]).sum() + np.abs(here).max(initial=0.0)
@@ -147,7 +150,8 @@ def _chained(tried: list[Slope]) -> Slope:
 
 def _has_sides(found: Slope, tried: list[Slope]) -> bool:
     """Whether the sides differ, and as much at another step."""
-    other = tried[abs(tried.index(found) - 1)]
+    i = tried.index(found)
+    other = (tried[:i][-1:] or tried[1:2] or tried)[0]
     least = max(30 * found.error, 0.01 * abs(found.value))
     return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
 
@@ -203,9 +207,6 @@ def _of_reached(line: Line, x: float, scale: float) -> Line:
 def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:
     """Yield the slopes over the ladder of steps; a step that leaves the domain is skipped."""
     for power in _STEPS:
-        try:
-            found = slope(line, x, scale * 10.0**power)
-        except (ValueError, ArithmeticError):
-            continue
+        found = slope(line, x, scale * 10.0**power)
         if np.isfinite(found.error):
             yield found

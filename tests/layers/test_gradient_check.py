@@ -83,6 +83,16 @@ def test_functions_with_an_edge(f, df, scale):
     check_gradients(Counted(f, df), np.abs(X) * scale)
 
 
+def test_numbers_near_an_edge():
+    check_gradients(Counted(log, reciprocal), np.array([1e-9, 1e-4, 1.0, 1e3]))
+
+    def narrow(x):
+        return log(1 - np.abs(x - 1) * 1e13) + x
+
+    with pytest.raises(GradientError, match="backward says"):
+        check_gradients(Counted(narrow, np.zeros_like), np.array([1.0]))
+
+
 @pytest.mark.parametrize("offset", [1e2, 1e3, 1e4, 1e6])
 def test_numbers_that_cancel_inside(offset):
     class Centered(Layer):
