@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike
 from ._rng import as_generator
 from .base import Array
 
-Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator, DTypeLike], Array]
+# The quotes keep NumPy from loading its Generators at import.
+Initializer = Callable[[tuple[int, ...], int, int, "np.random.Generator", DTypeLike], Array]
 
 
 def he_normal(

@@ -8,13 +8,16 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
-from zipfile import ZipFile, ZipInfo, is_zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike
 
 from ..layers.base import Array
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
 
 
 def check_writable(path: str | PathLike[str]) -> None:
@@ -44,6 +47,8 @@ def write_npz(path: str | PathLike[str], arrays: Mapping[str, ArrayLike]) -> Non
     OSError
         If the file cannot be written; then the old one stays.
     """
+    from zipfile import ZipFile
+
     ready = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in ready.items():
         if array.dtype.hasobject:
@@ -81,6 +86,8 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
     ValueError
         If the file is not an ``.npz``, is damaged or compressed, or holds a pickled object.
     """
+    from zipfile import ZipFile, is_zipfile
+
     name = os.fsdecode(path)
     with open(name, "rb") as file:
         if not is_zipfile(file):

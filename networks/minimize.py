@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..layers.base import Array
+from ._heap import keep_freed_memory
 from .arguments import check_minimize
 from .batching import Batches, cast, dtype_of
 from .diagnosis import culprit
@@ -125,6 +126,7 @@ class _Objective:
         self.x = cast(x, dtype_of(net))
         self.best, self.least = _flatten(net.params), math.inf
         self._backward = params_only(net)
+        keep_freed_memory()
 
     def __call__(self, w: Array) -> tuple[float, Array]:
         value, gradient = self._at(w)

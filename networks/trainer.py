@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..layers._numbers import as_count
 from ..layers.base import Array
+from ._heap import keep_freed_memory
 from .arguments import check_fit, check_saving, check_trainer
 from .batching import Batch, Batches, as_pair, as_rows, cast, dtype_of
 from .clipping import clip_gradients, clip_values
@@ -29,7 +30,7 @@ from .run import Run
 from .schedules import Schedule
 from .training_state import load_training, save_training
 
-Transform = Callable[[Array, Array, np.random.Generator], Batch]
+Transform = Callable[[Array, Array, "np.random.Generator"], Batch]
 Path = str | PathLike[str]
 
 
@@ -85,6 +86,7 @@ class Trainer:
         self.history = History()
         self.unfinished: Run | None = None
         self._backward = params_only(net)
+        keep_freed_memory()
         self._rewind = Rewind(net)
 
     def train_step(self, x: Any, t: Any) -> float:
