@@ -52,7 +52,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add("--weight-decay", metavar="W", **positive, help="share taken off the weights, times lr")
     add("--clip", metavar="NORM", **positive, help="greatest norm of the gradients")
     add("--augment", action="store_true", help="shift each digit by up to 2 pixels, anew each time")
-    add("--patience", **number, help="stop after N epochs without progress, keep the best weights")
+    add(
+        "--patience",
+        **number,
+        help="stop after N epochs without progress and keep the best weights, by the loss on a "
+        "tenth of the training images, which is held out",
+    )
     add("--resume", action="store_true", help="go on from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
