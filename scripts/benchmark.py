@@ -112,10 +112,13 @@ def measure(task: Task, command: list[str], folder: str) -> dict[str, float]:
 
 
 def check_losses(losses: dict[Task, float]) -> None:
-    """Stop unless the losses of each workload agree: float32 to 1e-4, float64 to 1e-9."""
+    """Stop unless the losses of each workload agree: float32 to 1e-3, float64 to 1e-9.
+
+    Not closer, since scikit-learn's Adam adds eps before the correction of the bias.
+    """
     for (name, peer), loss in losses.items():
         expected = next(loss for (other, _), loss in losses.items() if other == name)
-        tolerance = 1e-4 if WORKLOADS[name].batch else 1e-9
+        tolerance = 1e-3 if WORKLOADS[name].batch else 1e-9
         if not abs(loss - expected) <= tolerance * abs(expected):
             sys.exit(f"workload {name}: the loss of {peer} is {loss}, expected {expected}")
 
