@@ -35,8 +35,9 @@ def check_writable(path: str | PathLike[str]) -> None:
 def write_npz(path: str | PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
     """Write `arrays` to `path` by way of a ``.part`` file beside it, synced and then renamed.
 
-    A kill leaves the old file or the new one, and perhaps the ``.part``, which the next write to
-    `path` removes. If `path` is a symbolic link, its target is written.
+    A kill leaves the old file or the new one, and perhaps the ``.part``, named by eight random
+    hex digits, which the next write to `path` removes. If `path` is a symbolic link, its target is
+    written.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def write_npz(path: str | PathLike[str], arrays: Mapping[str, ArrayLike]) -> Non
             raise ValueError(f"{name!r} holds Python objects, which cannot be saved without pickle")
     check_writable(path)
     path = os.path.realpath(os.fsdecode(path))
-    for left in glob.glob(f"{glob.escape(path)}.*.part"):
+    for left in glob.glob(f"{glob.escape(path)}.{'[0-9a-f]' * 8}.part"):
         with suppress(OSError):
             os.unlink(left)
     part = f"{path}.{os.urandom(4).hex()}.part"
@@ -86,7 +87,7 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
     ValueError
         If the file is not an ``.npz``, is damaged or compressed, or holds a pickled object.
     """
-    from zipfile import ZipFile, is_zipfile
+    from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
     name = os.fsdecode(path)
     with open(name, "rb") as file:
@@ -95,6 +96,8 @@ def read_npz(path: str | PathLike[str]) -> dict[str, Array]:
         try:
             with ZipFile(file) as archive:
                 entries = archive.infolist()
+                if any(entry.compress_type != ZIP_STORED for entry in entries):
+                    raise ValueError("it is compressed: use numpy.savez, not savez_compressed")
                 claim, size = sum(entry.file_size for entry in entries), os.path.getsize(name)
                 if claim > size:
                     raise ValueError(f"it has {size} bytes, which unpack to {claim}")
