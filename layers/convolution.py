@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -19,6 +19,7 @@ class _Kernel(Layer):
     """What `Convolution` and `ConvolutionTranspose` share: W, b and how W moves over images."""
 
     param_names = ("W", "b")
+    _transposed: ClassVar[bool]  # whether the first axis of W is the input's channels
 
     def __init__(
         self,
@@ -33,13 +34,14 @@ class _Kernel(Layer):
         self.W, self.b = as_parameter(W, f"{name}: W"), as_parameter(b, f"{name}: b")
         if self.W.ndim != 4 or 0 in self.W.shape:
             raise ValueError(f"{name}: W has shape {self.W.shape}, expected (F, C, KH, KW)")
-        self.groups, self.pad = as_count(groups, f"{name}: groups"), pad
+        self.groups = as_count(groups, f"{name}: groups")
         if len(self.W) % self.groups:
             raise ValueError(
                 f"{name}: groups is {groups}, expected a divisor of {len(self.W)}, "
                 f"the first length of W {self.W.shape}"
             )
-        self.window = _window(name, self.W.shape[2:], stride, pad, dilation)
+        self.pad = pad if isinstance(pad, str) else pair(name, "pad", pad, 0)
+        self.window = _window(name, self.W.shape[2:], stride, self.pad, dilation)
         if self.b.shape != (self._channels()[1],):
             raise ValueError(
                 f"{self!r}: b has shape {self.b.shape}, expected {self._channels()[1:]}"
@@ -61,28 +63,26 @@ class _Kernel(Layer):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer from `channels` to `filters`: W drawn from `rng` by `init`, b zero."""
-        name = cls.__name__
+        name = f"{cls.__name__}.random"
+        channels = as_count(channels, f"{name}: channels")
+        filters, groups = as_count(filters, f"{name}: filters"), as_count(groups, f"{name}: groups")
         size, step = pair(name, "kernel", kernel, 1), pair(name, "stride", stride, 1)
-        if min(channels, filters, groups) < 1 or channels % groups or filters % groups:
+        if channels % groups or filters % groups:
             raise ValueError(
                 f"{name}: channels, filters and groups are {channels}, {filters} and {groups}, "
-                "expected positive integers, the first two divisible by the third"
+                "expected the first two divisible by the third"
             )
-        lengths, fan_in = cls._drawn(channels, filters, groups, math.prod(size), step)
-        fan_out = filters // groups * math.prod(size)
-        W = init((*lengths, *size), fan_in, fan_out, rng, dtype)
+        inputs, outputs, taps = channels // groups, filters // groups, math.prod(size)
+        lengths, fan_in = (filters, inputs), inputs * taps
+        if cls._transposed:  # an output gathers only every s-th weight, down and right
+            lengths, fan_in = (channels, outputs), max(1, fan_in // math.prod(step))
+        W = init((*lengths, *size), fan_in, outputs * taps, rng, dtype)
         return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
-
-    @staticmethod
-    def _drawn(
-        channels: int, filters: int, groups: int, taps: int, stride: Pair
-    ) -> tuple[Pair, int]:
-        """Return the first two lengths of W, and how many weights lead to an output."""
-        raise NotImplementedError
 
     def _channels(self) -> Pair:
         """Return the numbers of channels of the input and of the output."""
-        raise NotImplementedError
+        first, second = len(self.W), self.W.shape[1] * self.groups
+        return (first, second) if self._transposed else (second, first)
 
     def _size(self, size: Pair) -> Pair:
         """Return the size of the output for an image of `size`."""
@@ -108,8 +108,8 @@ class _Kernel(Layer):
         text = f"{type(self).__name__}({inputs} -> {outputs}, {_times(window.size)}"
         if window.stride != (1, 1):
             text += f", stride={_times(window.stride)}"
-        if self.pad != 0:
-            text += f", pad={self.pad!r}"
+        if self.pad != (0, 0):
+            text += f", pad={_times(self.pad) if isinstance(self.pad, tuple) else repr(self.pad)}"
         if window.dilation != (1, 1):
             text += f", dilation={_times(window.dilation)}"
         return text + (f", groups={self.groups})" if self.groups != 1 else ")")
@@ -147,6 +147,8 @@ class Convolution(_Kernel):
     arithmetic for deep learning, https://arxiv.org/abs/1603.07285
     """
 
+    _transposed = False
+
     def forward(self, x: Any) -> Array:
         self.x = x = self._images(x)
         return correlate(x, self.W, self.b, self.window, self._size(x.shape[2:]), self.groups)
@@ -161,15 +163,6 @@ class Convolution(_Kernel):
         dout = self._gradient(dout)
         self.dW = correlate_weights(self.x, dout, self.window, self.groups)
         self.db = np.einsum("nfhw->f", dout)
-
-    @staticmethod
-    def _drawn(
-        channels: int, filters: int, groups: int, taps: int, stride: Pair
-    ) -> tuple[Pair, int]:
-        return (filters, channels // groups), channels // groups * taps
-
-    def _channels(self) -> Pair:
-        return self.W.shape[1] * self.groups, len(self.W)
 
     def _size(self, size: Pair) -> Pair:
         return self.window.outputs(size)
@@ -199,6 +192,8 @@ class ConvolutionTranspose(_Kernel):
     arithmetic for deep learning, https://arxiv.org/abs/1603.07285
     """
 
+    _transposed = True
+
     def forward(self, x: Any) -> Array:
         self.x = x = self._images(x)
         out = correlate_input(x, self.W, self.window, self._size(x.shape[2:]), self.groups)
@@ -215,17 +210,6 @@ class ConvolutionTranspose(_Kernel):
         dout = self._gradient(dout)
         self.dW = correlate_weights(dout, self.x, self.window, self.groups)
         self.db = np.einsum("nfhw->f", dout)
-
-    @staticmethod
-    def _drawn(
-        channels: int, filters: int, groups: int, taps: int, stride: Pair
-    ) -> tuple[Pair, int]:
-        # An output gathers only every s-th weight, down and right.
-        fan_in = max(1, channels // groups * taps // math.prod(stride))
-        return (channels, filters // groups), fan_in
-
-    def _channels(self) -> Pair:
-        return len(self.W), self.W.shape[1] * self.groups
 
     def _size(self, size: Pair) -> Pair:
         return self.window.inputs(size)

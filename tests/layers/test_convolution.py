@@ -155,10 +155,9 @@ def test_random_draws_by_the_fan_in():
 def test_repr():
     rng = np.random.default_rng(0)
     assert repr(Convolution.random(1, 30, 5, rng, pad=0)) == "Convolution(1 -> 30, 5x5)"
-    conv = Convolution.random(4, 6, (3, 1), rng, stride=2, pad=(1, 0), dilation=3, groups=2)
-    assert repr(conv) == (
-        "Convolution(4 -> 6, 3x1, stride=2x2, pad=(1, 0), dilation=3x3, groups=2)"
-    )
+    options = {"stride": 2, "pad": np.array([1, 0]), "dilation": 3, "groups": 2}
+    conv = Convolution.random(4, 6, (3, 1), rng, **options)
+    assert repr(conv) == "Convolution(4 -> 6, 3x1, stride=2x2, pad=1x0, dilation=3x3, groups=2)"
     conv = ConvolutionTranspose.random(4, 6, 3, rng, pad="same")
     assert repr(conv) == "ConvolutionTranspose(4 -> 6, 3x3, pad='same')"
 
@@ -186,7 +185,19 @@ W, B = np.ones((4, 2, 3, 3)), np.ones(4)
             lambda: Convolution.random(3, 4, 3, np.random.default_rng(0), groups=2),
             "channels, filters and groups are 3, 4 and 2",
         ),
-        (lambda: Convolution.random(3, 4, 0, np.random.default_rng(0)), "kernel is 0"),
+        (lambda: Convolution.random(3, 4, 0, np.random.default_rng(0)), "random: kernel is 0"),
+        (
+            lambda: Convolution.random(3.0, 4, 3, np.random.default_rng(0)),
+            "Convolution.random: channels is 3.0, expected an integer of at least 1",
+        ),
+        (
+            lambda: ConvolutionTranspose.random(3, "4", 3, np.random.default_rng(0)),
+            "ConvolutionTranspose.random: filters is '4', expected an integer of at least 1",
+        ),
+        (
+            lambda: Convolution.random(3, 4, 3, np.random.default_rng(0), groups=0.5),
+            "Convolution.random: groups is 0.5, expected an integer of at least 1",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(make, message):
