@@ -8,14 +8,14 @@ import numpy as np
 
 from ._frozen_copy import FrozenCopy, memory_of
 from ._gradient_claims import title
-from ._parts import places
+from ._parts import walk
 from .base import Layer
 from .gradient_check import GradientError
 
 
 def check_names(layer: Any) -> None:
     """See that the `param_names` of the layer and its parts are tuples of names of attributes."""
-    for part in (layer, *dict(places(layer)).values()):
+    for _, part in walk(layer):
         names = getattr(part, "param_names", ())
         if isinstance(names, str):
             raise GradientError(
@@ -39,7 +39,7 @@ class Untrained:
 
     def __init__(self, copy: FrozenCopy) -> None:
         self.copy = copy
-        parts = (copy.layer, *dict(places(copy.layer)).values())
+        parts = [part for _, part in walk(copy.layer)]
         self.before = [
             (part, {name: (a, a.copy() if _is_array(a) else a) for name, a in vars(part).items()})
             for part in parts

@@ -22,8 +22,9 @@ class Layer:
     gradient of each parameter ``W`` to ``dW``. A value is an array, a Python number, or a tuple
     of values. Neither method writes into its arguments or into an array it returned before.
 
-    A layer may be made of layers: those in its attributes lend it their parameters, its mode
-    reaches them, and their state is saved with its own.
+    A layer may be made of layers: those in its attributes, and in lists, tuples and dicts there,
+    lend it their parameters, its mode reaches them, and their state is saved with its own. So a
+    layer that another merely looks at must not be its attribute.
 
     Attributes
     ----------
@@ -102,29 +103,11 @@ class Layer:
         Raises
         ------
         ValueError
-            If names, shapes or kinds of dtype differ, or an array is read-only; then nothing has
-            changed.
+            If names, shapes or kinds of dtype differ, an array is read-only, or two that are one
+            array here differ; then nothing has changed.
         """
-        mine = _parts.state(self)
-        new = {name: np.asarray(array) for name, array in state.items()}
-        names = [name for name, _ in mine]
-        missing, unknown = sorted(set(names) - set(new)), sorted(set(new) - set(names))
-        if missing or unknown:
-            raise ValueError(
-                f"{type(self).__name__}: the state is of another net: "
-                f"missing {missing}, unknown {unknown}"
-            )
-        for name, array in mine:
-            came = new[name]
-            if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
-                raise ValueError(
-                    f"{type(self).__name__}: state {name!r} is {came.dtype} of shape {came.shape}, "
-                    f"expected {array.dtype} of shape {array.shape}"
-                )
-            if not array.flags.writeable:
-                raise ValueError(f"{type(self).__name__}: {name!r} is read-only")
-        for name, array in mine:
-            array[...] = new[name]
+        for array, new in self._fitting(state):
+            array[...] = new
 
     def expects(self, shape: tuple[int, ...]) -> str:
         """Return what shape the input should have if `shape` does not fit, else ``""``."""
@@ -172,15 +155,53 @@ class Layer:
             )
         return dout
 
+    @property
+    def _derives(self) -> bool:
+        """Whether params and grads are those of this class, not a list of the layer's own."""
+        return type(self).params is Layer.params and type(self).grads is Layer.grads
+
     def _trained(self) -> list[tuple[Any, str]]:
-        """Each parameter as a layer and a name; no name where the layer lists its own."""
-        own: list[tuple[Any, str]] = [(self, name) for name in self.param_names]
-        return own + [(part, "") for part in _parts.parts(self).values() if hasattr(part, "params")]
+        """Each parameter here and below as a layer and a name; none where a layer lists its own."""
+        found: list[tuple[Any, str]] = []
+        listed: set[int] = set()
+        for _, layer in _parts.walk(self):
+            if id(layer) in listed:
+                continue
+            if layer is self or (isinstance(layer, Layer) and layer._derives):
+                found += [(layer, name) for name in layer.param_names]
+            elif isinstance(layer, Layer) or hasattr(layer, "params"):
+                found.append((layer, ""))
+                listed |= {id(below) for _, below in _parts.walk(layer)}
+        return found
 
     def _walk(self) -> Iterator[Any]:
         """Yield this layer and all below it that have a mode."""
-        yield self
-        yield from (layer for _, layer in _parts.places(self) if hasattr(layer, "training"))
+        yield from (layer for _, layer in _parts.walk(self) if hasattr(layer, "training"))
+
+    def _fitting(self, state: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
+        """Return each array of the state here and below with what `state` has for it, checked."""
+        mine, name = dict(_parts.state(self)), type(self).__name__
+        new = {key: np.asarray(array) for key, array in state.items()}
+        missing, unknown = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
+        if missing or unknown:
+            raise ValueError(
+                f"{name}: the state is of another net: missing {missing}, unknown {unknown}"
+            )
+        found: dict[int, tuple[Array, Array]] = {}
+        for key, array in mine.items():
+            came = new[key]
+            if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
+                raise ValueError(
+                    f"{name}: state {key!r} is {came.dtype} of shape {came.shape}, "
+                    f"expected {array.dtype} of shape {array.shape}"
+                )
+            if not array.flags.writeable:
+                raise ValueError(f"{name}: {key!r} is read-only")
+            pair = array, came.astype(array.dtype)  # a copy: `state` may hold views of the net
+            _, other = found.setdefault(id(array), pair)
+            if not np.array_equal(pair[1], other, equal_nan=array.dtype.kind == "f"):
+                raise ValueError(f"{name}: state {key!r} differs from that of a name it is tied to")
+        return list(found.values())
 
     def _real(self, x: Any, name: str) -> Array:
         try:
@@ -197,10 +218,18 @@ class Layer:
         if name == "params" or name in self.param_names:
             hint = f"; param_names is {self.param_names}: set each in __init__"
         elif name == "grads" or name.removeprefix("d") in self.param_names:
-            hint = "; call forward() and backward() first"
+            hint = "; call forward() and backward() first" + self._unreached()
         elif self._mentions(name):
             hint = "; call forward() before backward()"
         raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}", name=name, obj=self)
+
+    def _unreached(self) -> str:
+        """Name the first part that lacks a gradient."""
+        for place, layer in _parts.walk(self):
+            names = layer.param_names if place and isinstance(layer, Layer) else ()
+            if missing := [name for name in names if not hasattr(layer, "d" + name)]:
+                return f": {place}, {_parts.label(layer)}, has no 'd{missing[0]}'"
+        return ""
 
     def _mentions(self, name: str) -> bool:
         """Whether the layer's own code reads or sets the attribute."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers._parts import places, state, title
+from ..layers._parts import label, state, walk
 from .batching import nonfinite
 
 
@@ -20,7 +20,7 @@ def culprit(net: Any, x: Any, t: Any) -> str:
         if found := _nonfinite("x", x) or _nonfinite("t", t):
             return f"the batch itself is not finite: {found}"
         net = copy.deepcopy(net)
-        layers = {"": net, **dict(places(net))}
+        layers = dict(walk(net))
         return (
             _parameter(layers)
             or _first_output(net, layers, x)
@@ -72,4 +72,4 @@ def _nonfinite(name: str, value: Any) -> str:
 
 
 def _where(place: str, layer: Any) -> str:
-    return f"layer {place}, {title(layer)}" if place else title(layer)
+    return f"layer {place}, {label(layer)}" if place else label(layer)

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, overload
 
 from ..layers import Layer
-from ..layers._parts import is_layer, parts, places, title
+from ..layers._parts import is_layer, label, may_have_parts, walk
 from .checkpoint import read_npz, write_npz
 
 
@@ -44,14 +44,19 @@ class Network(Layer):
                 )
         self.layers = layers
         found: dict[int, str] = {}
-        for place, layer in places(self):
-            if id(layer) in found:
-                raise ValueError(
-                    f"{name}: the same {title(layer)} stands at {found[id(layer)]} and {place}; "
-                    "a layer remembers one forward, so it may stand at one place only"
-                )
-            found[id(layer)] = place
-        self._pairs = [pair for part in parts(self).values() for pair in _pairs(part)]
+        for i, layer in enumerate(layers):
+            below = [(id(part), place, part) for place, part in walk(layer, str(i))]
+            for key, place, part in below:
+                if key in found:
+                    raise ValueError(
+                        f"{name}: the same {label(part)} stands at {found[key]} and {place}; "
+                        "a layer remembers one forward, so it may stand at one place only"
+                    )
+            found |= {key: place for key, place, _ in below}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self.__dict__["_pairs"] = None  # perhaps of another net now
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -92,7 +97,7 @@ class Network(Layer):
 
     def summary(self) -> str:
         """Return a table of the layers and how many parameters each has."""
-        rows = [(place, title(layer), _count(layer)) for place, layer in places(self)]
+        rows = [(place, label(layer), _count(layer)) for place, layer in walk(self) if place]
         rows.append(("", "total", sum(param.size for param in self.params)))
         left, middle = (max(map(len, column)) for column in list(zip(*rows, strict=True))[:2])
         lines = [f"{a:<{left}}  {b:<{middle}}  {c:>12,}" for a, b, c in rows]
@@ -102,12 +107,18 @@ class Network(Layer):
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
     def _trained(self) -> list[tuple[Any, str]]:
+        if self._pairs is None:
+            others = {n: a for n, a in vars(self).items() if n not in ("layers", "_pairs")}
+            if may_have_parts(others.values()):
+                return super()._trained()
+            pairs = [(self, name) for name in self.param_names]
+            self.__dict__["_pairs"] = pairs + [p for layer in self.layers for p in _pairs(layer)]
         return self._pairs
 
     def _note(self, error: Exception, layer: object) -> None:
         """Add to `error` where in the network it happened."""
         place = next(i for i, other in enumerate(self.layers) if other is layer)
-        error.add_note(f"in {type(self).__name__}, layer {place}: {title(layer)}")
+        error.add_note(f"in {type(self).__name__}, layer {place}: {label(layer)}")
 
 
 def call(layer: Any, value: Any) -> Any:
@@ -135,13 +146,10 @@ def _nearer(kind: type) -> str:
 
 
 def _pairs(layer: Any) -> list[tuple[Any, str]]:
-    """Return a layer's parameters as `Layer._trained` does, by name where it only has its own."""
-    kind = type(layer)
-    derived = isinstance(layer, Layer) and kind.params is Layer.params and kind.grads is Layer.grads
-    if derived and (isinstance(layer, Network) or not parts(layer)):
-        pairs: list[tuple[Any, str]] = layer._trained()
-        return pairs
-    return [(layer, "")] if hasattr(layer, "params") else []
+    """Return a layer's parameters as `Layer._trained` does, by name where it cannot have parts."""
+    if isinstance(layer, Layer) and layer._derives and not may_have_parts(vars(layer).values()):
+        return [(layer, name) for name in layer.param_names]
+    return [(layer, "")] if isinstance(layer, Layer) or hasattr(layer, "params") else []
 
 
 def _count(layer: Any) -> int:

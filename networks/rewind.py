@@ -1,35 +1,44 @@
-"""Back to before a forward: what it changes besides the layers' memory of it."""
+"""Back to before a step that failed: what it changed besides the layers' memory of it."""
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
-import numpy as np
-
-from ..layers._parts import places
+from ..layers._parts import walk
+from .generators import generators_within
 
 
 class Rewind:
-    """Keeps a net's buffers and Generators, in a microsecond or so, to put them back."""
+    """Keeps buffers and Generators while a block runs, and puts them back if it raises.
 
-    def __init__(self, net: Any) -> None:
-        layers = [net, *(layer for _, layer in places(net))]
-        self._buffers = [(a, name) for a in layers for name in getattr(a, "buffer_names", ())]
-        self._generators = [
-            (layer, name)
-            for layer in layers
-            for name, value in getattr(layer, "__dict__", {}).items()
-            if isinstance(value, np.random.Generator)
-        ]
+    Parameters
+    ----------
+    *layers : Layer
+        A net, and what runs with it.
+    """
 
-    def mark(self) -> None:
-        """Keep them as they are."""
+    def __init__(self, *layers: Any) -> None:
+        parts = [part for layer in layers for _, part in walk(layer)]
+        self._buffers = [(a, name) for a in parts for name in getattr(a, "buffer_names", ())]
+        _, self._generators = generators_within({str(k): a for k, a in enumerate(layers)})
+
+    def __enter__(self) -> None:
         self._arrays = [getattr(layer, name).copy() for layer, name in self._buffers]
-        self._states = [getattr(a, name).bit_generator.state for a, name in self._generators]
+        self._states = [generator.state for generator in self._generators]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.back()
 
     def back(self) -> None:
-        """Put them back as `mark` kept them."""
+        """Put them back as they were at the beginning of the block."""
         for (layer, name), array in zip(self._buffers, self._arrays, strict=True):
             getattr(layer, name)[...] = array
-        for (layer, name), state in zip(self._generators, self._states, strict=True):
-            getattr(layer, name).bit_generator.state = state
+        for generator, state in zip(self._generators, self._states, strict=True):
+            generator.state = state

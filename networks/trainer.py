@@ -85,9 +85,8 @@ class Trainer:
         self.steps = 0
         self.history = History()
         self.unfinished: Run | None = None
-        self._backward = params_only(net)
+        self._rewind = Rewind(net, loss)
         keep_freed_memory()
-        self._rewind = Rewind(net)
 
     def train_step(self, x: Any, t: Any) -> float:
         """One step on one batch; return its loss before the step, the penalty included.
@@ -96,27 +95,33 @@ class Trainer:
         ------
         FloatingPointError
             If the loss is NaN or infinite. It names the step, from 1, and what was so first: the
-            batch, a parameter, a layer or the loss. The parameters, the buffers (such as
-            BatchNorm's averages) and the layers' Generators are as they were.
+            batch, a parameter, a layer or the loss. A gradient that is not finite under a loss
+            that is shows in the next step, or here with `max_norm`.
+
+        Notes
+        -----
+        After any error before the optimizer's step, the parameters, the buffers (such as
+        BatchNorm's averages) and the Generators of net and loss are as they were.
         """
-        self._rewind.mark()
-        y = self.net.forward(x)
-        value = float(self.loss.forward(y, t))
-        if not isfinite(value):
-            self._rewind.back()
-            found = culprit(self.net, x, t)
-            raise FloatingPointError(f"the loss is {value} at step {self.steps + 1}: {found}")
-        self._backward(self.loss.backward())  # without the first layer's dx, which nobody needs
-        params, grads = self.net.params, self.net.grads
-        if self.penalty is not None:
-            value += self.penalty.value(params)
-            grads = self.penalty.add_to(grads, params)
-        if self.max_value is not None:
-            grads = clip_values(grads, self.max_value)
-        if self.max_norm is not None:
-            grads = clip_gradients(grads, self.max_norm)
-        if self.schedule is not None:
-            self.optimizer.lr = float(self.schedule(self.steps))
+        with self._rewind:  # after an error, buffers and Generators are as they were
+            y = self.net.forward(x)
+            value = float(self.loss.forward(y, t))
+            if not isfinite(value):
+                self._rewind.back()
+                found = culprit(self.net, x, t)
+                raise FloatingPointError(f"the loss is {value} at step {self.steps + 1}: {found}")
+            # Without the first layer's dx, which nobody needs.
+            params_only(self.net)(self.loss.backward())
+            params, grads = self.net.params, self.net.grads
+            if self.penalty is not None:
+                value += self.penalty.value(params)
+                grads = self.penalty.add_to(grads, params)
+            if self.max_value is not None:
+                grads = clip_values(grads, self.max_value)
+            if self.max_norm is not None:
+                grads = clip_gradients(grads, self.max_norm)
+            if self.schedule is not None:
+                self.optimizer.lr = float(self.schedule(self.steps))
         self.optimizer.step(params, grads)
         self.steps += 1
         return value

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import deque
 from collections.abc import Mapping
 from os import PathLike
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..layers.base import Array
 from .checkpoint import check_writable, read_npz, write_npz
+from .generators import generators_within
 from .history import History
 from .optimizer_base import Optimizer, kind
 from .run import Run
@@ -129,6 +128,7 @@ class _Saved:
         """Raise if `trainer` is of another make; it stays as it is."""
         net = trainer.net.state_dict()
         _check_same("parameters or buffers", self.net, net)
+        trainer.net._fitting(self.net)
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
         optimizer = copy.deepcopy(trainer.optimizer)
@@ -154,36 +154,8 @@ class _Saved:
 
 
 def _generators(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
-    """Find the Generators within `trainer`: each place's kind and number, and those numbered.
-
-    One that stands at two places has one number.
-    """
     roots = ("rng", "net", "loss", "optimizer", "schedule", "penalty")
-    queue = deque((name, getattr(trainer, name)) for name in roots)
-    places: dict[str, list[Any]] = {}
-    found: dict[int, np.random.BitGenerator] = {}
-    seen: set[int] = set()
-    while queue:
-        name, value = queue.popleft()
-        if isinstance(value, np.random.Generator):
-            bits = value.bit_generator
-            found.setdefault(id(bits), bits)
-            places[name] = [type(bits).__name__, list(found).index(id(bits))]
-        elif id(value) not in seen:
-            seen.add(id(value))
-            queue.extend((f"{name}.{key}", part) for key, part in _parts(value))
-    return places, list(found.values())
-
-
-def _parts(value: Any) -> list[tuple[Any, Any]]:
-    """Return what `value` consists of, with its names or numbers in it."""
-    if isinstance(value, dict):
-        return list(enumerate(value.values()))
-    if isinstance(value, list | tuple):
-        return list(enumerate(value))
-    if isinstance(value, type | ModuleType):
-        return []
-    return list(getattr(value, "__dict__", {}).items())
+    return generators_within({name: getattr(trainer, name) for name in roots})
 
 
 def _without_arrays(run: Run) -> dict[str, Any]:

@@ -4,7 +4,11 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from chainrule.layers import Affine, MSELoss
+from chainrule.networks import SGD, Trainer, minimize
 
 PROGRAM = """
 import resource
@@ -36,3 +40,14 @@ def pages_asked_for_again(call):
 def test_freed_arrays_are_not_asked_for_again():
     without, kept = pages_asked_for_again(""), pages_asked_for_again("keep_freed_memory()")
     assert kept < 100 < without
+
+
+def test_a_trainer_and_minimize_see_to_it(monkeypatch):
+    called = []
+    for module in ("trainer", "minimize"):
+        module = sys.modules[f"chainrule.networks.{module}"]
+        monkeypatch.setattr(module, "keep_freed_memory", lambda: called.append(1))
+    net, x = Affine(np.eye(2), np.zeros(2)), np.ones((3, 2))
+    Trainer(net, MSELoss(), SGD(), np.random.default_rng(0))
+    minimize(net, MSELoss(), x, x, options={"maxiter": 1}, progress=False)
+    assert len(called) == 2
