@@ -18,7 +18,7 @@ def as_number(value: Any, what: str) -> float:
 
 
 def as_count(value: Any, what: str) -> int:
-    """Return `value`, an integer of at least 1."""
-    if not isinstance(value, Integral) or value < 1:
+    """Return `value`, an integer of at least 1; True is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{what} is {value!r}, expected an integer of at least 1")
     return int(value)

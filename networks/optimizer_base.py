@@ -22,6 +22,9 @@ class Optimizer:
     A subclass names its arrays of state in `slots` and its numbers in `settings`, and writes its
     formula in ``_update(p, g, *slots)``, where `self.t` counts the steps from 1.
 
+    Each net needs an optimizer of its own: one that has made steps goes on, with another net of the
+    same shapes, from the moments and the step count of the first.
+
     Parameters
     ----------
     lr : float

@@ -49,6 +49,18 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs a momentum above 0")
 
     @property
+    def nesterov(self) -> bool:
+        """Whether to look one step of momentum ahead."""
+        return self._nesterov
+
+    @nesterov.setter
+    def nesterov(self, nesterov: bool) -> None:
+        if not isinstance(nesterov, bool | np.bool_):
+            name = type(self).__name__
+            raise TypeError(f"{name}: nesterov is {nesterov!r}, expected True or False")
+        self._nesterov = bool(nesterov)
+
+    @property
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # it follows from momentum
         """The velocity, where there is momentum."""
         return ("v",) if self.momentum else ()
@@ -174,9 +186,10 @@ class Adam(Optimizer):
     @betas.setter
     def betas(self, betas: tuple[float, float]) -> None:
         name = type(self).__name__
-        if np.shape(betas) != (2,):
-            raise TypeError(f"{name}: betas is {betas!r}, expected a pair of numbers")
-        b1, b2 = betas
+        try:
+            b1, b2 = betas
+        except (TypeError, ValueError):
+            raise TypeError(f"{name}: betas is {betas!r}, expected a pair of numbers") from None
         self._betas = in_range(b1, f"{name}: b1", 1), in_range(b2, f"{name}: b2", 1)
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:

@@ -23,6 +23,7 @@ def test_a_numpy_number_does_not_turn_float32_into_float64(layer):
         (lambda: HuberLoss(None), TypeError, "HuberLoss: delta is None, expected a number"),
         (lambda: HuberLoss(0), ValueError, "HuberLoss: delta is 0, expected a positive number"),
         (lambda: Repeat(2.5), ValueError, "Repeat: n is 2.5, expected an integer of at least 1"),
+        (lambda: Repeat(True), ValueError, "Repeat: n is True, expected an integer of at least 1"),
         (
             lambda: Affine.random(0, 5, RNG),
             ValueError,

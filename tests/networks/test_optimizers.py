@@ -354,6 +354,12 @@ def test_settings_out_of_range(make):
         (lambda: SGD(None), "SGD: lr is None, expected a number"),
         (lambda: SGD(np.array([0.1])), "SGD: lr is array([0.1]), expected a number"),
         (lambda: SGD(momentum=1j), "SGD: momentum is 1j, expected a number"),
+        (
+            lambda: SGD(momentum=0.9, nesterov=7),
+            "SGD: nesterov is 7, expected True or False",
+        ),
+        (lambda: Adam(betas=(0.9, [1, 2])), "Adam: b2 is [1, 2], expected a number"),
+        (lambda: Adam(betas=(0.9,)), "Adam: betas is (0.9,), expected a pair of numbers"),
         (lambda: Adam(betas=0.9), "Adam: betas is 0.9, expected a pair of numbers"),
         (lambda: AdamW(betas=("a", 0.9)), "AdamW: b1 is 'a', expected a number"),
     ],
@@ -362,6 +368,25 @@ def test_settings_that_are_no_numbers(make, message):
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_a_state_whose_nesterov_is_no_bool_changes_nothing():
+    optimizer = SGD(0.1, 0.9)
+    with pytest.raises(TypeError, match=r"SGD: nesterov is 7\.5, expected True or False"):
+        optimizer.load_state_dict(optimizer.state_dict() | {"lr": 0.5, "nesterov": 7.5})
+    assert (optimizer.lr, optimizer.nesterov) == (0.1, False)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(math.inf), "SGD: lr is inf, expected at least 0 and finite"),
+        (lambda: SGD(0.1, 1.0), "SGD: momentum is 1.0, expected at least 0 and below 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_told_its_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_lr_is_checked_when_it_is_changed():
