@@ -63,9 +63,13 @@ class Batches:
 
     @classmethod
     def of(cls, data: Any, caller: str) -> Self:
-        """Return batches for evaluation of a pair of arrays or an iterable of batches."""
+        """Return batches for evaluation of a pair of arrays or an iterable of batches.
+
+        A tuple of two is a pair of arrays unless both are tuples of two that end with an array.
+        """
+        pair = isinstance(data, tuple) and not all(map(_is_batch, data))
         arrays = isinstance(data, list) and all(hasattr(part, "__array__") for part in data)
-        if (isinstance(data, tuple) or arrays) and len(data) == 2:
+        if (pair or arrays) and len(data) == 2:
             return cls(data[0], data[1], batch_size=1000, caller=caller)
         return cls(data, caller=caller)
 
@@ -96,6 +100,10 @@ class Batches:
                 f"{self.caller}: the iterable gave no batch; a generator runs only once, "
                 "so give a list or an object whose __iter__ starts anew"
             )
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and hasattr(value[1], "__array__")
 
 
 def as_rows(name: str, values: ArrayLike) -> Array:

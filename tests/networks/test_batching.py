@@ -24,6 +24,20 @@ def test_every_row_once_in_order(size):
         np.testing.assert_array_equal(x_batch, x_rest)
 
 
+@pytest.mark.parametrize("form", [tuple, list])
+def test_two_of_what_are_evaluated_on(form):
+    x, t = np.arange(12.0).reshape(4, 3), np.arange(4)
+    halves = form([(x[:3], t[:3]), (x[3:], t[3:])])
+    inputs = form([((x[:3], x[:3]), t[:3]), ((x[3:], x[3:]), t[3:])])
+    for data, lengths in [((x, t), [4]), ([x, t], [4]), (halves, [3, 1]), (inputs, [3, 1])]:
+        got = [t_batch for _, t_batch in Batches.of(data, caller="fit").once()]
+        assert list(map(len, got)) == lengths
+        np.testing.assert_array_equal(np.concatenate(got), t)
+    rows = ((0.0, 1.0), (1.0, 0.0)), (0, 1)  # Python's own numbers, as tuples
+    ((x_rows, t_rows),) = Batches.of(rows, caller="fit").once()
+    assert (x_rows.shape, t_rows.shape) == ((2, 2), (2,))
+
+
 def layouts(tmp_path):
     x = np.random.default_rng(1).random((20_000, 20), np.float32)
     shifted = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(x.shape)
