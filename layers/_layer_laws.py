@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._frozen_copy import FrozenCopy, leaves, map_leaves
-from ._gradient_claims import arguments_of, title
+from ._gradient_claims import arguments_of, is_float, title
 from ._gradient_comparison import compare
 from ._observation import as_floats, observe, require_same
 from .base import Array
@@ -34,7 +34,9 @@ def check_laws(
         with _law(layer, "in evaluation mode"):
             _check_evaluation(layer, evaluating, inputs, rng)
     if not all(isinstance(leaf, int | float) for _, leaf in leaves(inputs)):
-        with _law(layer, "in float32"):  # Python's numbers are all of float64
+        floats = any(is_float(np.asarray(leaf)) for _, leaf in leaves(inputs))
+        hint = "" if floats else " (with integers NumPy makes float64; are floats meant?)"
+        with _law(layer, "in float32" + hint):  # Python's numbers are all of float64
             observe(layer, inputs, rng, np.float32)
     for text, arrange in (
         ("with read-only arrays", _read_only),

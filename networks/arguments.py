@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -28,17 +29,32 @@ def check_loss(caller: str, loss: Any) -> None:
     _check(_has(loss, "forward", "backward"), caller, "loss", loss, "one such as MSELoss()")
 
 
+def as_result(what: str, value: Any) -> float:
+    """Return what a loss or metric gave as a Python float; raise TypeError if it is no number."""
+    if np.ndim(value) or not isinstance(value, Real | np.ndarray):
+        came = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+        raise TypeError(f"{what} returned {came:.60}, expected a number")
+    return float(value)
+
+
+def loss_of(loss: Any, y: Any, t: Any) -> float:
+    """Return ``loss.forward(y, t)``, which must be a number."""
+    return as_result(f"{type(loss).__name__}.forward", loss.forward(y, t))
+
+
 def check_trainer(
     net: Any, loss: Any, optimizer: Any, rng: Any, schedule: Any, penalty: Any, **limits: Any
 ) -> None:
     """Raise TypeError or ValueError if no `Trainer` can be made of these."""
     check_net("Trainer", net)
     check_loss("Trainer", loss)
-    _check(_has(optimizer, "step"), "Trainer", "optimizer", optimizer, "one such as SGD()")
+    _check(_has(optimizer, "step"), "Trainer", "optimizer", optimizer, "one with step(), as SGD()")
     generator = isinstance(rng, np.random.Generator)
     _check(generator, "Trainer", "rng", rng, "numpy.random.default_rng(seed)")
     if schedule is not None:
         _check(callable(schedule), "Trainer", "schedule", schedule, "a function of the step")
+        if not hasattr(optimizer, "lr"):
+            raise TypeError(f"Trainer: schedule sets lr, which {type(optimizer).__name__} has not")
     if penalty is not None:
         fits = _has(penalty, "value", "add_to")
         _check(fits, "Trainer", "penalty", penalty, "L1(strength) or L2(strength)")

@@ -45,6 +45,10 @@ class History:
             raise KeyError(f"the history has no {name!r}, it has {names}")
         return [row.get(name, math.nan) for row in self.epochs]
 
+    def __repr__(self) -> str:
+        steps, epochs = len(self.step_losses), len(self.epochs)
+        return f"History({steps} steps, {epochs} epochs of {', '.join(self.names) or 'nothing'})"
+
     def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
         """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss.
 

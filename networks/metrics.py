@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.base import Array
-from .arguments import by_name
+from .arguments import as_result, by_name, loss_of
 from .batching import Batches, cast, dtype_of
 
 Metric = Callable[[Array, Array], float]
@@ -57,9 +57,9 @@ def evaluate(
             named = {"accuracy": accuracy} if labels and y.shape[-1] > 1 else {}
         n = len(t) if t.ndim else 1
         rows += n
-        total += loss.forward(y, t) * (n if averages(loss) else 1)
+        total += loss_of(loss, y, t) * (n if averages(loss) else 1)
         for name, metric in named.items():
-            sums[name] = sums.get(name, 0.0) + float(metric(y, t)) * n
+            sums[name] = sums.get(name, 0.0) + as_result(f"metric {name}", metric(y, t)) * n
     return {
         "loss": total / rows if averages(loss) else total,
         **{name: value / rows for name, value in sums.items()},

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..layers.base import Array
 from ._heap import keep_freed_memory
-from .arguments import check_minimize
+from .arguments import check_minimize, loss_of
 from .batching import Batches, cast, dtype_of
 from .diagnosis import culprit
 from .network import params_only
@@ -150,8 +150,8 @@ class _Objective:
 
     def _at(self, w: Array) -> tuple[float, Array]:
         _unflatten(w, self.net.params)
-        value = float(self.loss.forward(self.net.forward(self.x), self.t))
-        self._backward(self.loss.backward())
+        value = loss_of(self.loss, self.net.forward(self.x), self.t)
+        self._backward(self.loss.backward(1.0))
         return value, _flatten(self.net.grads)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from ..layers._numbers import as_count
 from ..layers.base import Array
 from ._heap import keep_freed_memory
-from .arguments import check_fit, check_saving, check_trainer
+from .arguments import check_fit, check_saving, check_trainer, loss_of
 from .batching import Batch, Batches, as_pair, as_rows, cast, dtype_of
 from .clipping import clip_gradients, clip_values
 from .diagnosis import culprit
@@ -42,9 +42,11 @@ class Trainer:
     net : Layer
         The net, trained in place.
     loss : Layer
-        A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`.
+        A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`; its forward returns a
+        number.
     optimizer : object
-        Has ``step(params, grads)``.
+        Has ``step(params, grads)``, which moves the parameters in place; for a schedule also
+        ``lr``.
     rng : numpy.random.Generator
         Shuffles the samples, and is handed to the transform.
     schedule : function of the step, optional
@@ -105,13 +107,13 @@ class Trainer:
         """
         with self._rewind:  # after an error, buffers and Generators are as they were
             y = self.net.forward(x)
-            value = float(self.loss.forward(y, t))
+            value = loss_of(self.loss, y, t)
             if not isfinite(value):
                 self._rewind.back()
                 found = culprit(self.net, x, t)
                 raise FloatingPointError(f"the loss is {value} at step {self.steps + 1}: {found}")
             # Without the first layer's dx, which nobody needs.
-            params_only(self.net)(self.loss.backward())
+            params_only(self.net)(self.loss.backward(1.0))
             params, grads = self.net.params, self.net.grads
             if self.penalty is not None:
                 value += self.penalty.value(params)
@@ -144,8 +146,9 @@ class Trainer:
     ) -> History:
         """Train, and return the history.
 
-        Ctrl-C ends it after the step that is under way; a second Ctrl-C, or a KeyboardInterrupt
-        that comes from elsewhere, ends it at once, perhaps in the middle of a step.
+        Ctrl-C ends it after the step that is under way: it returns as usual, and `unfinished` tells
+        where it stopped. A second Ctrl-C, or a KeyboardInterrupt that comes from elsewhere, ends it
+        at once, perhaps in the middle of a step.
 
         Parameters
         ----------
@@ -159,7 +162,8 @@ class Trainer:
         shuffle : bool, default True
             Draw a new order of the samples for each epoch.
         validation : pair of arrays or iterable of batches, optional
-            What the net is evaluated on after each epoch.
+            What the net is evaluated on after each epoch, and on two rows of arrays before the
+            first, to see that they fit.
         metrics : sequence of functions ``metric(y, t)``, optional
             Evaluated on the validation data, by default `accuracy` where the targets are labels.
             Each needs a name of its own.
@@ -190,6 +194,8 @@ class Trainer:
         check_saving(self, checkpoint, checkpoint_every)
         data = Batches(x, t, batch_size, caller="Trainer.fit")
         held_out = None if validation is None else Batches.of(validation, "Trainer.fit: validation")
+        if held_out is not None:
+            self._try(held_out)
         run = Run(data.samples, batch_size, shuffle).go_on_with(self.unfinished)
         self.unfinished = run
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
@@ -295,6 +301,19 @@ class Trainer:
             self.history.step_losses.append(value)
             run.add(value * rows if mean else value, rows)
             after_step()
+
+    def _try(self, held_out: Batches) -> None:
+        """Evaluate a few rows, so that what does not fit is told before the training."""
+        if held_out.samples is None:
+            return  # an iterable might run only once
+        try:
+            few = Batches(held_out.x[:2], held_out.t[:2], caller="Trainer.fit")
+            with self._rewind:
+                evaluate(self.net, self.loss, few, ())
+        except Exception as error:
+            error.add_note("in Trainer.fit: validation")
+            raise
+        self._rewind.back()
 
     def _end_epoch(
         self, run: Run, held_out: Batches | None, metrics: Sequence[Metric] | None, start: float

@@ -202,7 +202,8 @@ def test_float64_data_are_cast_batch_by_batch_for_a_float32_net():
     ours = Trainer(Sequential(Spy(), *ours.net), ours.loss, ours.optimizer, rng=ours.rng)
     ours.fit(x, t, epochs=1, batch_size=30, validation=(x, t), progress=False)
     ours.predict(x, batch_size=30)
-    assert seen == [(np.float32, n) for n in (30, 20, 50, 30, 20)]
+    # two rows of the validation data on trial, two batches, the validation, the prediction
+    assert seen == [(np.float32, n) for n in (2, 30, 20, 50, 30, 20)]
 
 
 def test_data_are_neither_written_to_nor_copied(tmp_path):

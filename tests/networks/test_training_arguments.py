@@ -130,7 +130,7 @@ def test_a_metric_called_as_the_loss():
         ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected one such as MSELoss\(\)"),
         ("loss", "mse", TypeError, "loss is 'mse', expected"),
         ("loss", lambda y, t: 0, TypeError, "loss is <function .*, expected"),
-        ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* such as SGD\(\)"),
+        ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* as SGD\(\)"),
         ("optimizer", "adam", TypeError, "optimizer is 'adam', expected"),
         ("rng", 0, TypeError, r"rng is 0, expected numpy.random.default_rng\(seed\)"),
         ("schedule", 0.1, TypeError, "schedule is 0.1, expected a function of the step"),
@@ -144,3 +144,40 @@ def test_parts_of_which_no_trainer_can_be_made(part, value, error, message):
     parts = {"net": ours.net, "loss": ours.loss, "optimizer": ours.optimizer, "rng": ours.rng}
     with pytest.raises(error, match="Trainer: " + message):
         Trainer(**parts | {part: value})
+
+
+class Loss(Tanh):
+    def __init__(self, value):
+        self.value = value
+
+    def forward(self, y, t):
+        self.y = y
+        return self.value
+
+    def backward(self, dout):  # without a default
+        return 0 * self.y
+
+
+@pytest.mark.parametrize(
+    ("value", "came"), [(None, "None"), (np.ones(3), r"an array of shape \(3,\)"), ("1", "'1'")]
+)
+def test_a_loss_or_metric_that_gives_no_number_is_named(value, came):
+    x, t = data(np.random.default_rng(1))
+    ours = trainer()
+    ours.loss = Loss(value)
+    with pytest.raises(TypeError, match=rf"^Loss\.forward returned {came}, expected a number$"):
+        ours.train_step(x, t)
+    ours.loss = Loss(1.0)
+    assert ours.train_step(x, t) == 1.0
+    with pytest.raises(TypeError, match=rf"^metric <lambda> returned {came}, expected a number$"):
+        ours.evaluate(x, t, metrics=[lambda y, t: value])
+
+
+def test_validation_that_does_not_fit_is_told_before_the_first_step():
+    x, t = data(np.random.default_rng(1))
+    ours = trainer()
+    with pytest.raises(ValueError, match=r"t has shape \(2, 2\)") as raised:
+        ours.fit(x, t, epochs=1, validation=(x, np.zeros((len(x), 2))), progress=False)
+    assert "in Trainer.fit: validation" in raised.value.__notes__
+    assert ours.steps == 0
+    assert ours.unfinished is None
