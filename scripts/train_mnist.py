@@ -3,7 +3,8 @@
 The 5,000 digits that come with the package take a few seconds. The two-layer net has a hidden layer
 and is trained by cross entropy. The one-layer net is a sigmoid of weighted sums and is trained by
 the mean squared error; its weights start so large that the sigmoid is flat, and on those few digits
-it needs --epochs 100. The conv and deep nets look at the images as images.
+it needs --epochs 100. The conv and deep nets look at the images as images. With --patience a tenth
+of the training images, always the same, is held out: they choose the weights, not the test images.
 
 Written to --out are weights.npz and weights.json, with which predict_mnist.py builds the net again,
 checkpoint.npz for --resume, and with --plot curves.png and digits.png. Ctrl-C ends the training
@@ -29,6 +30,7 @@ from chainrule.layers import CrossEntropyLoss, Layer, MSELoss
 from chainrule.networks import Trainer, accuracy
 
 INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
+SPLIT_SEED = 2015  # not --seed: with another at --resume, held-out images would be trained on
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -91,12 +93,13 @@ def train(args: argparse.Namespace) -> int:
     targets, test_targets = t, t_test
     if args.model == "one-layer":
         loss, targets, test_targets = MSELoss(), one_hot(t, 10), one_hot(t_test, 10)
-    validation = x_test, test_targets
+    validation, parts = (x_test, test_targets), f"{len(x):,} images to train on"
     if args.patience is not None:  # a choice by the test images would flatter their accuracy
-        order = np.random.default_rng(args.seed).permutation(len(x))
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
         kept, held_out = np.split(order, [-(-9 * len(x) // 10)])
         validation = x[held_out], targets[held_out]
         x, targets = x[kept], targets[kept]
+        parts = f"{len(x):,} images to train on, {len(held_out):,} held out"
     optimizer = training_options.optimizer(args)
     options = training_options.trainer_options(args, optimizer.lr, len(x))
     checkpoint = args.out / "checkpoint.npz"
@@ -105,9 +108,10 @@ def train(args: argparse.Namespace) -> int:
             trainer = Trainer.resume(checkpoint, net, loss, optimizer, rng=rng, **options)
         except (OSError, ValueError) as error:
             raise SystemExit(f"--resume: {digits.told(error)}") from error
+        check_same(trainer, len(x), args.batch_size)
     else:
         trainer = Trainer(net, loss, optimizer, rng=rng, **options)
-    print(f"{args.model} net, {len(x):,} images to train on and {len(t_test):,} to test on")
+    print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
 
     try:
         history = trainer.fit(
@@ -142,6 +146,16 @@ def train(args: argparse.Namespace) -> int:
         return 0
     print(f"interrupted; the same command with --resume goes on from {checkpoint}")
     return INTERRUPTED
+
+
+def check_same(trainer: Trainer, images: int, batch_size: int) -> None:
+    """Stop unless the training to go on with cuts so many images into batches of that size."""
+    run = trainer.unfinished
+    if run and (run.samples, run.batch_size) != (images, batch_size):
+        raise SystemExit(
+            f"--resume: {images} images in batches of {batch_size}, but {run.samples} in batches "
+            f"of {run.batch_size} before; give the same options again, or leave out --resume"
+        )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_every_option_changes_the_training(train, tmp_path, option):
 
 
 def test_resumed_it_goes_on_to_the_last_bit(train, tmp_path):
-    options = "--augment", "--optimizer", "momentum", "--clip", 1
+    options = "--augment", "--optimizer", "momentum", "--clip", 1, "--patience", 3
     assert train("--epochs", 3, *options, out="whole").code == 0
     assert train("--epochs", 1, *options, out="parts").code == 0
     assert train("--epochs", 3, *options, "--resume", "--seed", 5, out="parts").code == 0
@@ -69,13 +69,20 @@ def test_what_cannot_be_resumed(train):
     run = train("--epochs", 2, "--resume", "--hidden", 11)
     assert run.code == 1
     assert "--resume: " in run.err
-    run = train("--epochs", 2, "--resume", "--batch-size", 100)
-    assert run.code == 1
-    assert "batch_size is 100, but 200 in the fit to go on with" in run.err
-    assert "batch_size is 100, but 200" in run.err
+    for options, now in (
+        (["--batch-size", 100], "4000 images in batches of 100"),
+        (["--patience", 3], "3600 images in batches of 200"),
+    ):
+        run = train("--epochs", 2, "--resume", *options)
+        assert run.code == 1
+        assert run.err == (
+            f"--resume: {now}, but 4000 in batches of 200 before; "
+            "give the same options again, or leave out --resume\n"
+        )
 
 
 def test_patience_ends_early(train):
     run = train("--epochs", 500, "--patience", 1, "--lr", 0.1)
     assert run.code == 0
+    assert "net, 3,600 images to train on, 400 held out and 1,000 to test on\n" in run.out
     assert re.search(r"the weights are those of epoch \d\d?$", run.err)
