@@ -31,7 +31,8 @@ class MatMul(Layer):
         self.W = as_parameter(W, f"{type(self).__name__}: W")
         if self.W.ndim != 2:
             raise ValueError(
-                f"{type(self).__name__}: W has shape {self.W.shape}, expected (inputs, outputs)"
+                f"{type(self).__name__}: W has shape {self.W.shape}, expected (inputs, outputs); "
+                f"{type(self).__name__}.random(inputs, outputs, rng) draws one"
             )
 
     @classmethod

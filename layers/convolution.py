@@ -33,7 +33,10 @@ class _Kernel(Layer):
         name = type(self).__name__
         self.W, self.b = as_parameter(W, f"{name}: W"), as_parameter(b, f"{name}: b")
         if self.W.ndim != 4 or 0 in self.W.shape:
-            raise ValueError(f"{name}: W has shape {self.W.shape}, expected (F, C, KH, KW)")
+            raise ValueError(
+                f"{name}: W has shape {self.W.shape}, expected (F, C, KH, KW); "
+                f"{name}.random(channels, filters, kernel, rng) draws one"
+            )
         self.groups = as_count(groups, f"{name}: groups")
         if len(self.W) % self.groups:
             raise ValueError(

@@ -105,7 +105,11 @@ def bias_of_the_wrong_length():
     Affine(np.ones((3, 2)), np.ones(3))
 
 
-@mistake(ValueError, "MatMul: W has shape (3,), expected (inputs, outputs)")
+@mistake(
+    ValueError,
+    "MatMul: W has shape (3,), expected (inputs, outputs); "
+    "MatMul.random(inputs, outputs, rng) draws one",
+)
 def flat_weights():
     MatMul(np.ones(3))
 
