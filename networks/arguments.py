@@ -31,6 +31,8 @@ def check_loss(caller: str, loss: Any) -> None:
 
 def as_result(what: str, value: Any) -> float:
     """Return what a loss or metric gave as a Python float; raise TypeError if it is no number."""
+    if type(value) is float:
+        return value
     if np.ndim(value) or not isinstance(value, Real | np.ndarray):
         came = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
         raise TypeError(f"{what} returned {came:.60}, expected a number")
