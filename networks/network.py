@@ -28,6 +28,11 @@ class Network(Layer):
         If something is not a layer, or is a class instead of an instance.
     ValueError
         If one layer stands at two places.
+
+    Notes
+    -----
+    Which arrays are trained is remembered, and looked up anew when a mode or another attribute is
+    set. A layer that makes its parts in its first forward is therefore run by `predict` once.
     """
 
     def __init__(self, *layers: Any) -> None:
