@@ -12,7 +12,7 @@ def as_number(value: Any, what: str) -> float:
     """Return `value` as a Python float: a NumPy float64 would turn float32 arrays into float64."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if not isinstance(value, Real):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{what} is {value!r}, expected a number")
     return float(value)
 
