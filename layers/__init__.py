@@ -3,10 +3,17 @@
 from .activations import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .affine import Affine, MatMul
 from .arithmetic import AddLayer, Identity, MulLayer, Repeat, Sum
-from .base import Layer, as_parameter
-from .convolution import Convolution, ConvolutionTranspose
+from .base import Layer
+from .checks import as_parameter
 from .dropout import Dropout, SpatialDropout
 from .gradient_check import GradientError, check_gradients, layer_laws
+from .images import (
+    AveragePooling,
+    Convolution,
+    ConvolutionTranspose,
+    GlobalAveragePooling,
+    MaxPooling,
+)
 from .initializers import (
     Initializer,
     he_normal,
@@ -15,9 +22,15 @@ from .initializers import (
     xavier_uniform,
     zeros,
 )
-from .losses import BinaryCrossEntropyLoss, CrossEntropyLoss, HuberLoss, MAELoss, MSELoss
+from .losses import (
+    BinaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    MAELoss,
+    MSELoss,
+    SumLoss,
+)
 from .normalization import BatchNorm, GroupNorm, LayerNorm
-from .pooling import AveragePooling, GlobalAveragePooling, MaxPooling
 from .shape import Flatten, Pad, Reshape
 
 __all__ = [
@@ -55,6 +68,7 @@ __all__ = [
     "Softplus",
     "SpatialDropout",
     "Sum",
+    "SumLoss",
     "Tanh",
     "as_parameter",
     "check_gradients",

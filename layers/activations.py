@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import as_number
 from .base import Array, Layer
+from .checks import as_number
 
 
 class Sigmoid(Layer):

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ._numbers import as_count
-from .base import Array, Layer, as_parameter
+from .base import Array, Layer
+from .checks import as_count, as_float_dtype, as_generator, as_parameter
 from .initializers import Initializer, he_normal
 
 
@@ -18,22 +18,17 @@ class MatMul(Layer):
     Parameters
     ----------
     W : array of shape (D, M)
-        Weights; a float array is held, not copied.
+        Weights; a float array is used in place: training changes the caller's array.
 
     Notes
     -----
     The input has shape (N, D) or (..., D), the output (N, M) or (..., M).
     """
 
-    param_names: tuple[str, ...] = ("W",)
+    param_names = ("W",)
 
     def __init__(self, W: ArrayLike) -> None:
-        self.W = as_parameter(W, f"{type(self).__name__}: W")
-        if self.W.ndim != 2:
-            raise ValueError(
-                f"{type(self).__name__}: W has shape {self.W.shape}, expected (inputs, outputs); "
-                f"{type(self).__name__}.random(inputs, outputs, rng) draws one"
-            )
+        self.W = _as_weights(W, "MatMul")
 
     @classmethod
     def random(
@@ -46,49 +41,37 @@ class MatMul(Layer):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W of shape (inputs, outputs) is drawn from `rng` by `init`."""
-        return cls(cls._draw(inputs, outputs, rng, init, dtype))
-
-    @classmethod
-    def _draw(cls, inputs: int, outputs: int, rng: Any, init: Initializer, dtype: Any) -> Array:
-        name = f"{cls.__name__}.random"
-        D, M = as_count(inputs, f"{name}: inputs"), as_count(outputs, f"{name}: outputs")
-        return init((D, M), D, M, rng, dtype)
+        return cls(_draw("MatMul", inputs, outputs, rng, init, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
-        inputs = len(self.W)
+        inputs = self.W.shape[0]
         return "" if len(shape) >= 2 and shape[-1] == inputs else f"(N, {inputs})"
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        out = _product(x, self.W)
-        self.out_shape = out.shape
-        return out
+        return product(x, self.W)
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return _product(np.asarray(dout), self.W.T)
+        return product(np.asarray(dout), self.W.T)
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of the parameters, without that of the input."""
-        x, dout = self.x, self.as_dout(dout, self.out_shape)
-        if x.ndim != 2:
-            x, dout = _rows(x), _rows(dout)
-        self.dW = x.T.dot(dout)
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        self.dW = rows(self.x).T.dot(rows(dout))
 
     def __repr__(self) -> str:
-        inputs, outputs = self.W.shape
-        return f"{type(self).__name__}({inputs} -> {outputs})"
+        return f"MatMul({self.W.shape[0]} -> {self.W.shape[1]})"
 
 
-class Affine(MatMul):
+class Affine(Layer):
     """``out = x @ W + b``;  ``dx = dout @ W.T``, ``dW = x.T @ dout``, ``db`` = sum of ``dout``.
 
     Parameters
     ----------
     W : array of shape (D, M)
-        Weights; a float array is held, not copied.
+        Weights; a float array is used in place: training changes the caller's array.
     b : array of shape (M,)
-        Bias; a float array is held, not copied.
+        Bias, likewise.
 
     Notes
     -----
@@ -98,11 +81,9 @@ class Affine(MatMul):
     param_names = ("W", "b")
 
     def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
-        super().__init__(W)
-        self.b = as_parameter(b, "Affine: b")
-        outputs = self.W.shape[1]
-        if self.b.shape != (outputs,):
-            raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({outputs},)")
+        self.W, self.b = _as_weights(W, "Affine"), as_parameter(b, "Affine: b")
+        if self.b.shape != (self.W.shape[1],):
+            raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({self.W.shape[1]},)")
 
     @classmethod
     def random(
@@ -115,25 +96,54 @@ class Affine(MatMul):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W is drawn from `rng` by `init` and whose b is zero."""
-        return cls(cls._draw(inputs, outputs, rng, init, dtype), np.zeros(outputs, dtype))
+        W = _draw("Affine", inputs, outputs, rng, init, dtype)
+        return cls(W, np.zeros(outputs, dtype))
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        inputs = self.W.shape[0]
+        return "" if len(shape) >= 2 and shape[-1] == inputs else f"(N, {inputs})"
 
     def forward(self, x: Any) -> Array:
-        out = super().forward(x)
+        self.x = x = self.as_input(x)
+        out = product(x, self.W)
         out += self.b
         return out
 
+    def backward(self, dout: Any) -> Array:
+        self.backward_params(dout)
+        return product(np.asarray(dout), self.W.T)
+
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of the parameters, without that of the input."""
-        super().backward_params(dout)
-        self.db = _rows(np.asarray(dout)).sum(axis=0)
+        dout = rows(self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1])))
+        self.dW = rows(self.x).T.dot(dout)
+        self.db = dout.sum(axis=0)
+
+    def __repr__(self) -> str:
+        return f"Affine({self.W.shape[0]} -> {self.W.shape[1]})"
 
 
-def _rows(x: Array) -> Array:
+def rows(x: Array) -> Array:
+    """Return x of shape (..., D) as a matrix of rows (N, D)."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
-def _product(x: Array, W: Array) -> Array:
+def product(x: Array, W: Array) -> Array:
     """``x @ W`` as one product of two matrices; ``dot`` takes small ones a third of the time."""
-    if x.ndim == 2:
-        return x.dot(W)
-    return _rows(x).dot(W).reshape(*x.shape[:-1], W.shape[1])
+    return x.dot(W) if x.ndim == 2 else rows(x).dot(W).reshape(*x.shape[:-1], W.shape[1])
+
+
+def _as_weights(W: ArrayLike, name: str) -> Array:
+    array = as_parameter(W, f"{name}: W")
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name}: W has shape {array.shape}, expected (inputs, outputs); "
+            f"{name}.random(inputs, outputs, rng) draws one"
+        )
+    return array
+
+
+def _draw(name: str, inputs: Any, outputs: Any, rng: Any, init: Initializer, dtype: Any) -> Array:
+    D = as_count(inputs, f"{name}.random: inputs")
+    M = as_count(outputs, f"{name}.random: outputs")
+    rng = as_generator(rng, f"{name}.random: rng")
+    return init((D, M), D, M, rng, as_float_dtype(dtype, f"{name}.random: dtype"))

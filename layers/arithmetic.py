@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import as_count
 from .base import Array, Layer
+from .checks import as_count
 
 
 class _BinaryLayer(Layer):
@@ -144,7 +144,7 @@ class Sum(Layer):
 
 
 def _as_operand(layer: Layer, value: Any, name: str) -> Any:
-    return value if isinstance(value, int | float) else layer._real(value, name)
+    return value if isinstance(value, int | float) else layer.as_real(value, name)
 
 
 def _unbroadcast(gradient: Any, operand: Any) -> Any:

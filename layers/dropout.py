@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import as_number
-from ._rng import as_generator
 from .base import Array, Layer
+from .checks import as_generator, as_number
 
 
 class Dropout(Layer):

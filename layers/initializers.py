@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._rng import as_generator
 from .base import Array
+from .checks import as_generator
 
 # The quotes keep NumPy from loading its Generators at import.
 Initializer = Callable[[tuple[int, ...], int, int, "np.random.Generator", DTypeLike], Array]

@@ -1,22 +1,33 @@
-"""Losses: layers of two inputs, a prediction ``y`` and a target ``t``, with a float as output."""
+"""Losses: layers of two inputs, a prediction ``y`` and a target ``t``, with a float as output.
+
+Each takes weights of the samples: one for each row, or for each of the target's leading axes.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._numbers import as_number
 from .base import Array, Layer
+from .checks import as_number
 
 
-class _Loss(Layer):
-    """What the losses share: the reduction and the checks of ``y`` and ``t``.
+class Loss(Layer):
+    """What the losses share: the reduction, and the checks of ``y``, ``t`` and the weights.
 
     Parameters
     ----------
     reduction : {"mean", "sum"}, default "mean"
         Whether the terms of the loss are averaged or added.
+
+    Attributes
+    ----------
+    total : float
+        What the latest mean was divided by: the number of terms, or the sum of their weights; 1 if
+        the terms are added. The mean over several batches is ``sum(loss * total) / sum(total)``.
     """
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -26,67 +37,107 @@ class _Loss(Layer):
             )
         self.reduction = reduction
 
-    def _like(self, y: Array, t: Any) -> Array:
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if 0 not in shape else "at least one element: the batch is empty"
+
+    def as_prediction(self, y: Any) -> Array:
+        """Return `y` as an array to compute in: float16 as float32, which can hold the sums."""
+        y = self.as_input(y, "y")
+        self.dtype = y.dtype
+        return y.astype(np.float32) if y.dtype == np.float16 else y
+
+    def as_target(self, t: Any, y: Array) -> Array:
         """Return `t` as an array of the dtype of `y`, which must have its shape too."""
         if type(t) is not np.ndarray or t.dtype is not y.dtype:
-            t = self._real(t, "t").astype(y.dtype, copy=False)
+            t = self.as_real(t, "t").astype(y.dtype, copy=False)
         if t.shape != y.shape:
             raise ValueError(f"{self!r}: t has shape {t.shape}, expected {y.shape}, that of y")
         return t
 
-    def _weight(self, terms: int) -> float:
-        """Return what each of so many terms counts in the loss."""
-        return 1 / terms if self.reduction == "mean" else 1.0
+    def shares(self, shape: tuple[int, ...], weights: Any) -> Any:
+        """Return what each of the terms of this shape counts, and set `total`.
 
-    def _scalar(self, dout: Any) -> float:
+        That is a number without weights, else an array that broadcasts with the terms.
+        """
+        if weights is None:
+            self.total = float(math.prod(shape)) if self.reduction == "mean" else 1.0
+            return 1 / self.total
+        w = self.as_real(weights, "weights")
+        if w.ndim == 0 or w.shape != shape[: w.ndim]:
+            raise ValueError(
+                f"{self!r}: weights have shape {w.shape}, expected {shape[:1]}, one for each row, "
+                f"or more of the leading axes of {shape}"
+            )
+        if not (np.isfinite(w).all() and (w >= 0).all()):
+            raise ValueError(f"{self!r}: weights are from {w.min()} to {w.max()}, expected >= 0")
+        w = w.reshape(w.shape + (1,) * (len(shape) - w.ndim)).astype(np.float64)
+        if self.reduction == "sum":
+            self.total = 1.0
+        else:
+            self.total = float(w.sum()) * math.prod(shape) / w.size
+        return w / (self.total or 1.0)  # weights that are all 0 give a loss of 0
+
+    def as_scale(self, dout: Any) -> float:
+        """Return the upstream gradient, which must be a number."""
         if not isinstance(dout, float | int) and np.shape(dout) != ():
             raise ValueError(f"{self!r}: dout has shape {np.shape(dout)}, expected a number")
         return float(dout)
-
-    def expects(self, shape: tuple[int, ...]) -> str:
-        return "" if 0 not in shape else "at least one element: the batch is empty"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(reduction={self.reduction!r})"
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """``loss = mean (y - t)^2``;  ``dy = dout * 2 (y - t) / n``, with ``n`` elements.
 
-    With ``reduction="sum"`` nothing is divided by ``n``.
+    With ``reduction="sum"`` nothing is divided by ``n``; with weights ``w`` it is the weighted
+    mean, ``sum w (y - t)^2 / sum w``.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}, default "mean"
+        Whether the terms of the loss are averaged or added.
     """
 
-    def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y, "y")
-        self.error = y - self._like(y, t)
-        flat = self.error.ravel(order="K")
-        return float(flat.dot(flat)) * self._weight(flat.size)
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
+        y = self.as_prediction(y)
+        error = y - self.as_target(t, y)
+        self.weighted = np.multiply(error, self.shares(y.shape, weights), dtype=y.dtype)
+        return float(np.vdot(error, self.weighted))
 
     def backward(self, dout: Any = 1.0) -> Array:
-        return self.error * (2 * self._scalar(dout) * self._weight(self.error.size))
+        return (2 * self.as_scale(dout) * self.weighted).astype(self.dtype, copy=False)
 
 
-class MAELoss(_Loss):
+class MAELoss(Loss):
     """``loss = mean |y - t|``;  ``dy = dout * sign(y - t) / n``, with ``n`` elements.
 
-    The gradient is 0 at the kink ``y = t``. With ``reduction="sum"`` nothing is divided by ``n``.
+    The gradient is 0 at the kink ``y = t``. With ``reduction="sum"`` nothing is divided by ``n``;
+    with weights it is the weighted mean.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}, default "mean"
+        Whether the terms of the loss are averaged or added.
     """
 
-    def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y, "y")
-        self.error = y - self._like(y, t)
-        return float(np.abs(self.error).sum()) * self._weight(self.error.size)
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
+        y = self.as_prediction(y)
+        error = y - self.as_target(t, y)
+        share = self.shares(y.shape, weights)
+        self.slope = np.multiply(np.sign(error), share, dtype=y.dtype)
+        return float(np.vdot(error, self.slope))
 
     def backward(self, dout: Any = 1.0) -> Array:
-        return np.sign(self.error) * (self._scalar(dout) * self._weight(self.error.size))
+        return (self.as_scale(dout) * self.slope).astype(self.dtype, copy=False)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Loss):
     """``loss = mean h(y - t)``;  ``dy = dout * clip(y - t, -delta, delta) / n``, of n elements.
 
     ``h(e) = e^2 / 2`` where ``|e| <= delta``, else ``delta * (|e| - delta / 2)``. With
-    ``reduction="sum"`` nothing is divided by ``n``. Huber (1964), Robust Estimation of a Location
-    Parameter, https://doi.org/10.1214/aoms/1177703732
+    ``reduction="sum"`` nothing is divided by ``n``; with weights it is the weighted mean. Huber
+    (1964), Robust Estimation of a Location Parameter, https://doi.org/10.1214/aoms/1177703732
 
     Parameters
     ----------
@@ -102,105 +153,241 @@ class HuberLoss(_Loss):
         if not self.delta > 0:
             raise ValueError(f"HuberLoss: delta is {delta}, expected a positive number")
 
-    def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y, "y")
-        self.error = y - self._like(y, t)
-        self.clipped = np.clip(self.error, -self.delta, self.delta)
-        terms = self.clipped * (self.error - 0.5 * self.clipped)
-        return float(terms.sum()) * self._weight(terms.size)
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
+        y = self.as_prediction(y)
+        error = y - self.as_target(t, y)
+        clipped = np.clip(error, -self.delta, self.delta)
+        self.slope = np.multiply(clipped, self.shares(y.shape, weights), dtype=y.dtype)
+        return float(np.vdot(error - 0.5 * clipped, self.slope))
 
     def backward(self, dout: Any = 1.0) -> Array:
-        return self.clipped * (self._scalar(dout) * self._weight(self.clipped.size))
+        return (self.as_scale(dout) * self.slope).astype(self.dtype, copy=False)
 
     def __repr__(self) -> str:
         return f"HuberLoss(delta={self.delta}, reduction={self.reduction!r})"
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """``loss = mean -sum_k t_k log p_k``, ``p = softmax(y)``;  ``dy = dout * (p - t) / n``.
 
-    The prediction ``y`` holds logits of shape (N, K) or (..., K), ``n`` rows in all. The target
-    is an integer label from 0 to K - 1 for each row, shape (N,) or (...), or a distribution for
-    each row, of the shape of ``y``. With ``reduction="sum"`` nothing is divided by ``n``.
+    The prediction ``y`` holds logits of shape (N, K) or (..., K), ``n`` rows in all. The target is
+    an integer label from 0 to K - 1 for each row, shape (N,) or (...), or a distribution for each
+    row, of the shape of ``y``. With ``reduction="sum"`` nothing is divided by ``n``. With weights
+    ``w`` of the rows it is ``sum w loss / sum w``.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}, default "mean"
+        Whether the terms of the loss are averaged or added.
+    ignore_index : int, optional
+        Rows with this label, such as padding, count nothing. A batch of such rows alone has loss 0
+        and gradient 0.
+    class_weights : array of shape (K,), optional
+        Weight of each row by its label, as PyTorch's ``weight``.
     """
 
-    def expects(self, shape: tuple[int, ...]) -> str:
-        if len(shape) < 2:
-            return "logits (N, K)"
-        return super().expects(shape)
+    def __init__(
+        self,
+        reduction: str = "mean",
+        *,
+        ignore_index: int | None = None,
+        class_weights: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(reduction)
+        self.ignore_index = ignore_index
+        self.class_weights = None if class_weights is None else np.asarray(class_weights)
+        if self.class_weights is not None and not (
+            self.class_weights.ndim == 1 and (self.class_weights >= 0).all()
+        ):
+            raise ValueError(
+                f"CrossEntropyLoss: class_weights is {class_weights!r:.80}, "
+                "expected one number of at least 0 for each class"
+            )
 
-    def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y, "y")
-        t = self._real(t, "t")
-        z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return super().expects(shape) if len(shape) >= 2 else "logits (N, K)"
+
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
+        y, t = self.as_prediction(y), self.as_real(t, "t")
+        z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")  # no overflow
+        self.labels = None
         if t.shape == y.shape[:-1]:
-            classes = y.shape[-1]
-            self.t = np.arange(0, z.size, classes) + self._labels(t, classes)  # places in a row
-            picked = z.ravel()[self.t]
+            self.labels, weights = self._labels(t, y.shape[-1], weights)
+            picked = np.take_along_axis(z, self.labels[..., None], axis=-1)[..., 0]
         else:
-            self.t = self._distribution(y, t)
-            picked = self.t * np.where(self.t > 0, z, 0)  # a masked logit, -inf, counts nothing
-        self.p = np.exp(z)
-        total = self.p.sum(axis=-1, keepdims=True)
-        self.p /= total
-        loss = float(np.log(total).sum() - picked.sum())
-        return loss * self._weight(total.size)
+            self.t = self._distributions(t, y)
+            # A masked logit, -inf, counts nothing where its probability is 0.
+            picked = (self.t * np.where(self.t > 0, z, 0)).sum(axis=-1)
+        self.p = np.exp(z, out=z)
+        total = self.p.sum(axis=-1)
+        self.p /= total[..., None]
+        self.share = self.shares(y.shape[:-1], weights)
+        terms = np.log(total) - picked
+        return float(np.sum(terms * self.share, dtype=np.float64))
 
     def backward(self, dout: Any = 1.0) -> Array:
-        n = self.p.size // self.p.shape[-1]
-        weight = self._scalar(dout) * self._weight(n)
-        if self.t.shape == self.p.shape:
-            return (self.p - self.t) * weight
-        dy = self.p * weight
-        dy.ravel()[self.t] -= weight
-        return dy
+        share = self.as_scale(dout) * self.share
+        if np.ndim(share):
+            share = share.astype(self.p.dtype)[..., None]
+        if self.labels is None:
+            return ((self.p - self.t) * share).astype(self.dtype, copy=False)
+        dy = self.p * share
+        place = self.labels[..., None]
+        np.put_along_axis(dy, place, np.take_along_axis(dy, place, axis=-1) - share, axis=-1)
+        return dy.astype(self.dtype, copy=False)
 
-    def _labels(self, t: Array, classes: int) -> Array:
-        """Return the labels in one row, checked."""
+    def _labels(self, t: Array, classes: int, weights: Any) -> tuple[Array, Any]:
+        """Return the labels, checked, and the rows' weights, in which each label's has its part."""
         if t.dtype.kind not in "iu":
             raise TypeError(f"{self!r}: labels t are of dtype {t.dtype}, expected integers")
-        t = t.ravel()
-        if t.astype(np.uint64).max() >= classes:  # a negative label wraps to a huge one
-            wrong = int(np.flatnonzero((t < 0) | (t >= classes))[0])
+        kept = None
+        if self.ignore_index is not None:
+            kept = t != self.ignore_index
+            t = np.where(kept, t, 0)
+        if (t < 0).any() or (t >= classes).any():
+            place = tuple(map(int, np.argwhere((t < 0) | (t >= classes))[0]))
             raise ValueError(
-                f"{self!r}: label t[{wrong}] is {t[wrong]}, expected 0 to {classes - 1}"
+                f"{self!r}: label t[{', '.join(map(str, place))}] is {t[place]}, "
+                f"expected 0 to {classes - 1}"
             )
-        return t.astype(np.intp, copy=False)
+        t = t.astype(np.intp, copy=False)
+        if kept is None and self.class_weights is None:
+            return t, weights
+        own = np.ones(t.shape) if self.class_weights is None else self._by_class(t, classes)
+        if kept is not None:
+            own = own * kept
+        if weights is not None:
+            w = self.as_real(weights, "weights")
+            if w.shape != t.shape[: w.ndim]:
+                raise ValueError(f"{self!r}: weights have shape {w.shape}, expected {t.shape}")
+            own = own * w.reshape(w.shape + (1,) * (t.ndim - w.ndim))
+        return t, own
 
-    def _distribution(self, y: Array, t: Array) -> Array:
+    def _by_class(self, t: Array, classes: int) -> Array:
+        weights = self.class_weights
+        if weights is None or weights.shape != (classes,):
+            raise ValueError(
+                f"{self!r}: class_weights has shape {np.shape(weights)}, expected ({classes},), "
+                "one for each column of the logits"
+            )
+        return np.asarray(weights[t])
+
+    def _distributions(self, t: Array, y: Array) -> Array:
         if t.shape != y.shape:
             raise ValueError(
                 f"{self!r}: t has shape {t.shape}, expected labels {y.shape[:-1]} "
                 f"or distributions {y.shape}"
             )
+        if self.ignore_index is not None or self.class_weights is not None:
+            raise TypeError(
+                f"{self!r}: ignore_index and class_weights want integer labels "
+                f"{y.shape[:-1]}, t has the shape of distributions {t.shape}"
+            )
         sums = t.sum(axis=-1)
         if t.min() < 0 or np.abs(sums - 1).max() > 1e-3:
             raise ValueError(
-                f"{self!r}: t has rows that are no distributions (least value {t.min()}, "
+                f"{self!r}: rows of t are not probability distributions (minimum {t.min()}, "
                 f"sums from {sums.min()} to {sums.max()}), expected values >= 0 with sum 1"
             )
         return t.astype(y.dtype, copy=False)
 
+    def __repr__(self) -> str:
+        text = f"CrossEntropyLoss(reduction={self.reduction!r}"
+        if self.ignore_index is not None:
+            text += f", ignore_index={self.ignore_index}"
+        return text + (", class_weights=...)" if self.class_weights is not None else ")")
 
-class BinaryCrossEntropyLoss(_Loss):
+
+class BinaryCrossEntropyLoss(Loss):
     """``loss = mean -(t log p + (1 - t) log(1 - p))``;  ``dy = dout * (p - t) / n``.
 
     The prediction ``y`` holds logits, ``p = 1 / (1 + exp(-y))``; the target, of the same shape,
-    lies in [0, 1]. ``n`` is the number of elements; with ``reduction="sum"`` nothing is divided.
+    lies in [0, 1]. ``n`` is the number of elements; with ``reduction="sum"`` nothing is divided,
+    with weights it is the weighted mean.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}, default "mean"
+        Whether the terms of the loss are averaged or added.
+    positive_weight : float, default 1.0
+        Factor of the terms ``t log p``, for rare positives, as PyTorch's ``pos_weight``.
     """
 
-    def forward(self, y: Any, t: Any) -> float:
-        y = self.as_input(y, "y")
-        t = self._like(y, t)
-        if not (t.min() >= 0 and t.max() <= 1):
-            raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
-        self.y, self.t = y, t
-        # max(y, 0) - y t is exact where y and t agree; log(1 + exp(y)) - y t would cancel.
-        terms = np.maximum(y, 0) - y * t + np.log1p(np.exp(-np.abs(y)))
-        return float(terms.sum()) * self._weight(y.size)
+    def __init__(self, reduction: str = "mean", *, positive_weight: float = 1.0) -> None:
+        super().__init__(reduction)
+        what = "BinaryCrossEntropyLoss: positive_weight"
+        self.positive_weight = as_number(positive_weight, what)
+        if not self.positive_weight > 0:
+            raise ValueError(f"{what} is {positive_weight}, expected a positive number")
 
-    def backward(self, dout: Any = 1.0) -> Array:
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         from scipy.special import expit
 
-        p = expit(self.y)
-        return (p - self.t) * (self._scalar(dout) * self._weight(p.size))
+        y = self.as_prediction(y)
+        t = self.as_target(t, y)
+        if not (t.min() >= 0 and t.max() <= 1):
+            raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
+        share = np.asarray(self.shares(y.shape, weights), y.dtype)
+        # With c = 1 + (w - 1) t: (1 - t) y + c log(1 + exp(-y)), in a form without cancellation.
+        c = 1 + (self.positive_weight - 1) * t
+        terms = (1 - t) * y + c * (np.maximum(-y, 0) + np.log1p(np.exp(-np.abs(y))))
+        self.slope = (c * expit(y) - self.positive_weight * t) * share
+        return float(np.sum(terms * share, dtype=np.float64))
+
+    def backward(self, dout: Any = 1.0) -> Array:
+        return (self.as_scale(dout) * self.slope).astype(self.dtype, copy=False)
+
+
+class SumLoss(Loss):
+    """``loss = sum_i weight_i * loss_i(y_i, t_i)``: for nets of several outputs.
+
+    Parameters
+    ----------
+    *losses : Layer
+        One loss for each output, each a mean.
+    weights : tuple of float, optional
+        What each counts; by default 1.
+
+    Attributes
+    ----------
+    values : tuple of float
+        The latest value of each loss.
+
+    Notes
+    -----
+    ``forward(y, t, weights=None)`` takes tuples y and t; weights of the samples go to each loss.
+    ``backward(dout)`` returns a tuple of gradients.
+    """
+
+    part_names = ("losses",)
+
+    def __init__(self, *losses: Any, weights: tuple[float, ...] | None = None) -> None:
+        super().__init__()
+        if not losses:
+            raise ValueError("SumLoss: got no losses, expected one for each output")
+        self.losses = losses
+        factors = (1.0,) * len(losses) if weights is None else tuple(weights)
+        if len(factors) != len(losses):
+            raise ValueError(f"SumLoss: {len(factors)} weights for {len(losses)} losses")
+        self.weights = tuple(as_number(w, "SumLoss: weights") for w in factors)
+
+    def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
+        for name, value in (("y", y), ("t", t)):
+            if not isinstance(value, tuple) or len(value) != len(self.losses):
+                came = len(value) if isinstance(value, tuple) else type(value).__name__
+                raise ValueError(
+                    f"{self!r}: {name} is {came}, expected a tuple of {len(self.losses)}"
+                )
+        options = () if weights is None else (weights,)
+        parts = zip(self.losses, y, t, strict=True)
+        self.values = tuple(loss.forward(yi, ti, *options) for loss, yi, ti in parts)
+        self.total = float(getattr(self.losses[0], "total", len(np.atleast_1d(y[0]))))
+        return sum(w * value for w, value in zip(self.weights, self.values, strict=True))
+
+    def backward(self, dout: Any = 1.0) -> tuple[Any, ...]:
+        scale = self.as_scale(dout)
+        both = zip(self.weights, self.losses, strict=True)
+        return tuple(loss.backward(scale * w) for w, loss in both)
+
+    def __repr__(self) -> str:
+        return f"SumLoss({', '.join(map(repr, self.losses))}, weights={self.weights})"

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ._images import batch_last
-from ._numbers import as_count, as_number
-from .base import Array, Layer, as_parameter
+from .base import Array, Layer
+from .checks import as_count, as_number, as_parameter
+from .images.layout import batch_last
 
 
 class _Normalization(Layer):

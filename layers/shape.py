@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ._images import Pair, batch_last, full_images, pair
 from .base import Array, Layer
+from .checks import Pair, pair
+from .images.layout import batch_last, full_images
 
 
 class Flatten(Layer):

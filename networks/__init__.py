@@ -1,17 +1,23 @@
 """Networks: chains of layers, and what trains them."""
 
-from . import schedules
-from .clipping import clip_gradients, clip_values
-from .history import History
-from .metrics import accuracy
-from .minimize import minimize
+from .gradients import value_and_grads
 from .network import Network
-from .optimizer_base import Optimizer
-from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSProp
+from .optimizers import (
+    L1,
+    L2,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Optimizer,
+    RMSProp,
+    clip_gradients,
+    clip_values,
+    schedules,
+)
 from .recipes import deep_conv_net, one_layer_net, simple_conv_net, two_layer_net
-from .regularization import L1, L2
 from .sequential import Branch, Parallel, Sequential
-from .trainer import Trainer
+from .training import History, Trainer, accuracy, minimize
 
 __all__ = [
     "L1",
@@ -37,4 +43,5 @@ __all__ = [
     "schedules",
     "simple_conv_net",
     "two_layer_net",
+    "value_and_grads",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from os import PathLike
 from typing import Any, overload
 
 from ..layers import Layer
-from ..layers._parts import is_layer, label, may_have_parts, walk
-from .checkpoint import read_npz, write_npz
+from ..layers.tree import is_layer, label, params_of, walk
+from ..layers.undeclared import check_declared
+from .files import read_npz, write_npz
 
 
 class Network(Layer):
@@ -25,15 +25,13 @@ class Network(Layer):
     Raises
     ------
     TypeError
-        If something is not a layer, or is a class instead of an instance.
+        If something is not a layer, is a class instead of an instance, or owns a layer or an array
+        that it does not declare.
     ValueError
-        If one layer stands at two places.
-
-    Notes
-    -----
-    Which arrays are trained is remembered, and looked up anew when a mode or another attribute is
-    set. A layer that makes its parts in its first forward is therefore run by `predict` once.
+        If one layer stands at two places, or two parameters share memory without being one array.
     """
+
+    part_names = ("layers",)
 
     def __init__(self, *layers: Any) -> None:
         name = type(self).__name__
@@ -44,8 +42,10 @@ class Network(Layer):
                     f"such as {layer.__name__}(...)"
                 )
             if not is_layer(layer):
+                hint = f"; write {name}(*layers)" if isinstance(layer, list | tuple) else ""
                 raise TypeError(
-                    f"{name}: layer {i} is {layer!r}, expected an object with forward and backward"
+                    f"{name}: layer {i} is {layer!r:.80}, expected an object with forward and "
+                    f"backward{hint}"
                 )
         self.layers = layers
         found: dict[int, str] = {}
@@ -58,10 +58,12 @@ class Network(Layer):
                         "a layer remembers one forward, so it may stand at one place only"
                     )
             found |= {key: place for key, place, _ in below}
+        check_declared(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        self.__dict__["_pairs"] = None  # perhaps of another net now
+    def __call__(self, *inputs: Any) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} is not callable: use net.forward(x) or net.predict(x)"
+        )
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -91,7 +93,7 @@ class Network(Layer):
         Raises
         ------
         ValueError
-            If the file is damaged, holds a pickle, or is of another net; then nothing has changed.
+            If the file is damaged, holds a pickle, or does not match; then nothing has changed.
         """
         state = read_npz(path)
         try:
@@ -111,16 +113,7 @@ class Network(Layer):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
-    def _trained(self) -> list[tuple[Any, str]]:
-        if self._pairs is None:
-            others = {n: a for n, a in vars(self).items() if n not in ("layers", "_pairs")}
-            if may_have_parts(others.values()):
-                return super()._trained()
-            pairs = [(self, name) for name in self.param_names]
-            self.__dict__["_pairs"] = pairs + [p for layer in self.layers for p in _pairs(layer)]
-        return self._pairs
-
-    def _note(self, error: Exception, layer: object) -> None:
+    def note(self, error: Exception, layer: object) -> None:
         """Add to `error` where in the network it happened."""
         place = next(i for i, other in enumerate(self.layers) if other is layer)
         error.add_note(f"in {type(self).__name__}, layer {place}: {label(layer)}")
@@ -131,31 +124,5 @@ def call(layer: Any, value: Any) -> Any:
     return layer.forward(*value) if type(value) is tuple else layer.forward(value)
 
 
-def params_only(layer: Any) -> Callable[[Any], Any]:
-    """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``.
-
-    The nearer of the two counts: where a subclass writes its own ``backward``, that is called.
-    """
-    if "backward" in getattr(layer, "__dict__", ()):
-        return layer.backward
-    return getattr(layer, _nearer(type(layer)))  # type: ignore[arg-type]  # a class is hashable
-
-
-@cache
-def _nearer(kind: type) -> str:
-    for cls in kind.__mro__:
-        for name in ("backward_params", "backward"):
-            if name in vars(cls):
-                return name
-    return "backward"  # perhaps by __getattr__
-
-
-def _pairs(layer: Any) -> list[tuple[Any, str]]:
-    """Return a layer's parameters as `Layer._trained` does, by name where it cannot have parts."""
-    if isinstance(layer, Layer) and layer._derives and not may_have_parts(vars(layer).values()):
-        return [(layer, name) for name in layer.param_names]
-    return [(layer, "")] if isinstance(layer, Layer) or hasattr(layer, "params") else []
-
-
 def _count(layer: Any) -> int:
-    return sum(param.size for param in getattr(layer, "params", []))
+    return sum(param.size for param in params_of(layer))

@@ -1,4 +1,4 @@
-"""Layers in a row, side by side, and a branch: they nest to any series-parallel graph."""
+"""Layers in a row, side by side, and a branch: they nest into any series-parallel graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from functools import reduce
 from typing import Any
 
 from ..layers import Layer
-from .network import Network, call, params_only
+from ..layers.tree import is_trained, label
+from .gradients import backward_of, backward_params_of, is_nothing
+from .network import Network, call
 
 
 class Sequential(Network):
@@ -29,32 +31,48 @@ class Sequential(Network):
         try:
             for layer in self.layers:
                 value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+                if value is None:
+                    raise TypeError(f"{label(layer)}: forward returned None; is a return missing?")
         except Exception as error:
-            self._note(error, layer)
+            self.note(error, layer)
             raise
         return value
 
     def backward(self, dout: Any) -> Any:
-        layer: Any = None
-        try:
-            for layer in reversed(self.layers):
-                dout = layer.backward(dout)
-        except Exception as error:
-            self._note(error, layer)
-            raise
-        return dout
+        return self._back(dout, 0)
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of all parameters, as `backward`, but leave out the input's."""
+        """Assign the gradients of the parameters, going back no further than the lowest one."""
+        lowest = next((i for i, layer in enumerate(self.layers) if is_trained(layer)), None)
+        if lowest is None:
+            return
+        dout = self._back(dout, lowest + 1)
+        layer = self.layers[lowest]
+        try:
+            backward_params_of(layer, dout)
+        except Exception as error:
+            self.note(error, layer)
+            raise
+
+    def _back(self, dout: Any, end: int) -> Any:
+        """Run the layers back from the last to layer `end`."""
         layer: Any = None
         try:
-            for layer in self.layers[:0:-1]:
+            for i in range(len(self.layers) - 1, end - 1, -1):
+                layer = self.layers[i]
+                if is_nothing(dout):
+                    dout = backward_of(layer, dout)
+                    continue
                 dout = layer.backward(dout)
-            for layer in self.layers[:1]:
-                params_only(layer)(dout)
+                if dout is None and any(map(is_trained, self.layers[:i])):
+                    raise TypeError(
+                        f"{label(layer)}: backward returned None, but there are parameters below "
+                        "it; is a return missing?"
+                    )
         except Exception as error:
-            self._note(error, layer)
+            self.note(error, layer)
             raise
+        return dout
 
 
 class Parallel(Network):
@@ -70,11 +88,11 @@ class Parallel(Network):
         return self._each(call, inputs)
 
     def backward(self, dout: Any) -> Any:
-        return self._each(lambda layer, value: layer.backward(value), self._douts(dout))
+        return self._each(backward_of, self._douts(dout))
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of all parameters, as `backward`, but leave out the inputs'."""
-        self._each(lambda layer, value: params_only(layer)(value), self._douts(dout))
+        """Assign the gradients of the parameters, without those of the inputs."""
+        self._each(backward_params_of, self._douts(dout))
 
     def _each(self, apply: Any, values: tuple[Any, ...]) -> Any:
         results = []
@@ -83,7 +101,7 @@ class Parallel(Network):
             for layer, value in zip(self.layers, values, strict=True):
                 results.append(apply(layer, value))
         except Exception as error:
-            self._note(error, layer)
+            self.note(error, layer)
             raise
         return tuple(results) if len(results) != 1 else results[0]
 
@@ -108,7 +126,7 @@ class Branch(Layer):
     """``out = (x, ..., x)``, n times;  ``dx = dout_1 + ... + dout_n``.
 
     Several inputs are copied as one tuple. The copies are the same object, which no layer
-    writes to.
+    writes to. A gradient that is None adds as nothing.
 
     Parameters
     ----------
@@ -131,13 +149,16 @@ class Branch(Layer):
         if not isinstance(dout, tuple) or len(dout) != self.n:
             came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
             raise ValueError(f"{self!r}: dout is {came}, expected a tuple of {self.n} gradients")
-        return reduce(_add, dout)
+        return reduce(add, dout)
 
     def __repr__(self) -> str:
         return f"Branch({self.n})"
 
 
-def _add(a: Any, b: Any) -> Any:
+def add(a: Any, b: Any) -> Any:
+    """Add two gradients, part by part where they are tuples; None adds as nothing."""
+    if a is None or b is None:
+        return b if a is None else a
     if isinstance(a, tuple):
-        return tuple(_add(x, y) for x, y in zip(a, b, strict=True))
+        return tuple(add(x, y) for x, y in zip(a, b, strict=True))
     return a + b

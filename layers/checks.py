@@ -1,0 +1,86 @@
+"""What a constructor's arguments must be; ``what`` names the layer and the argument in errors."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Pair = tuple[int, int]
+
+
+def as_number(value: Any, what: str) -> float:
+    """Return `value` as a Python float: a NumPy float64 would turn float32 arrays into float64."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{what} is {value!r}, expected a number")
+    return float(value)
+
+
+def as_count(value: Any, what: str) -> int:
+    """Return `value`, which must be an integer of at least 1 and not a bool."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{what} is {value!r}, expected an integer of at least 1")
+    return int(value)
+
+
+def as_generator(rng: Any, what: str) -> np.random.Generator:
+    """Return `rng`, which must be a Generator: no seed, and no global state."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{what} is {rng!r}, expected a numpy.random.Generator such as np.random.default_rng(0)"
+        )
+    return rng
+
+
+def as_float_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
+    """Return `dtype`, which must be a floating one: integers would truncate what is drawn."""
+    found = np.dtype(dtype)
+    if found.kind != "f":
+        raise TypeError(f"{what} is {found}, expected a floating dtype such as np.float32")
+    return found
+
+
+def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `value` as a trainable array; a float array is used in place, not copied.
+
+    Parameters
+    ----------
+    value : array_like
+        Integers and booleans become float64.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    """
+    if hasattr(value, "__array_function__"):
+        array: Any = value
+    else:
+        array = np.asarray(value)
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
+    return array
+
+
+def pair(owner: str, name: str, value: Any, least: int) -> Pair:
+    """Return an integer twice, or a pair of integers, which must be at least `least`."""
+    try:
+        first, second = (value, value) if np.ndim(value) == 0 else value
+        result = index(first), index(second)
+    except (TypeError, ValueError):
+        result = least - 1, least - 1
+    if min(result) < least:
+        raise ValueError(
+            f"{owner}: {name} is {value!r}, expected an integer of at least {least}, "
+            "or a pair (rows, columns) of them"
+        )
+    return result

@@ -1,0 +1,220 @@
+"""What backward says beside what finite differences say, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..base import Array
+from ..nested import leaves, replaced
+from .behaviour import Observation, observe
+from .claims import Claim, element, title
+from .errors import GradientError
+from .finite_differences import Line, agrees, judge, slope, slope_of_each
+from .frozen_copy import FrozenCopy
+from .hints import likely_relation
+
+Place = tuple[int, ...]
+
+
+def compare(
+    layer: Any,
+    inputs: tuple[Any, ...],
+    rng: np.random.Generator,
+    max_elements: int = 100,
+    rtol: float = 1e-6,
+) -> None:
+    """Do what `check_gradients` says."""
+    for path, leaf in leaves(inputs):
+        if np.size(leaf) == 0:
+            at = "".join(f"[{i}]" for i in path)
+            raise ValueError(
+                f"{title(layer)}: inputs{at} is empty, of shape {np.shape(leaf)}: nothing to check"
+            )
+    seen = observe(layer, inputs, rng)
+    if not seen.claims:
+        raise ValueError(f"{seen.title}: no float input and no parameter to differentiate")
+    nudged = _nudged(seen, rng)
+    _check_precision(seen, nudged)
+    if _has_kinks(seen, rng, max_elements, rtol) and nudged:
+        try:
+            _has_kinks(nudged, rng, max_elements, rtol)
+        except GradientError as error:
+            raise GradientError(f"{error}, beside a kink of the inputs given") from error
+
+
+class _Variable:
+    """One input or parameter of an observed copy, to be varied, and what backward says of it."""
+
+    def __init__(self, seen: Observation, claim: Claim) -> None:
+        self.seen, self.path, self.k = seen, claim.path, claim.k
+        self.name, self.gradient = claim.name, claim.gradient
+        self.dout = _flat(seen.dout)
+        value = dict(leaves(seen.inputs))[self.path] if self.path else seen.copy.params[self.k]
+        self.is_array = isinstance(value, np.ndarray)
+        self.base = np.array(value, np.float64)
+        self.typical = _typical(self.base)
+
+    def outputs(self, array: Array) -> Array:
+        """Return all outputs in one row, with `array` instead of the value that was observed."""
+        copy = self.seen.copy
+        if self.path:
+            value = array if self.is_array else float(array)
+            return _flat(copy.forward(*replaced(self.seen.inputs, self.path, value)))
+        param = copy.params[self.k]
+        param[...] = array
+        try:
+            return _flat(copy.forward(*self.seen.inputs))
+        finally:
+            param[...] = self.base
+
+    def line(self, place: Place, weights: Array | float) -> Line:
+        """Return the outputs times `weights` as a function of the element at `place`."""
+
+        def line(t: float) -> Array:
+            moved = self.base.copy()
+            moved[place] = t
+            return self.outputs(moved) * weights
+
+        return line
+
+    def scale(self, place: Place) -> float:
+        return max(abs(float(self.base[place])), self.typical) or 1.0
+
+    def relation(self, places: list[Place], step: float) -> str:
+        """Name the likely mistake, from what a step in each element does to each output."""
+        effects = [
+            slope_of_each(self.line(place, 1.0), self.base[place], step * self.scale(place))
+            for place in places
+        ]
+        lengths = [len(v) for _, v in leaves(self.seen.inputs) if np.ndim(v)]
+        others = {c.name: c.gradient for c in self.seen.claims if c.name != self.name}
+        return likely_relation(
+            self.gradient, places, np.array(effects), self.dout, (lengths or [0])[0], others
+        )
+
+
+def _has_kinks(seen: Observation, rng: np.random.Generator, max_elements: int, rtol: float) -> bool:
+    """Check the parameters from the last to the first, then the inputs; tell of kinks."""
+    claims = sorted(seen.claims, key=lambda claim: 1 if claim.path else -claim.k)
+    kinks = False
+    for claim in claims:
+        variable = _Variable(seen, claim)
+        chosen = np.arange(claim.gradient.size)
+        if len(chosen) > max_elements:
+            chosen = rng.choice(len(chosen), max_elements, replace=False)
+        places = [tuple(map(int, np.unravel_index(i, claim.gradient.shape))) for i in chosen]
+        at_kinks = _check_elements(variable, places, rtol)
+        if at_kinks.sum() > 1:
+            _check_ties(variable, at_kinks, rtol)
+        kinks = kinks or bool(at_kinks.any())
+    return kinks
+
+
+def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Array:
+    """Check each element, closer where one step size does not settle it; mark those at kinks."""
+    greatest = float(np.abs(variable.gradient).max(initial=0.0))
+    doubts = []
+    for place in places:
+        said, x = float(variable.gradient[place]) + 0.0, float(variable.base[place])
+        line, scale = variable.line(place, variable.dout), variable.scale(place)
+        found = slope(line, x, 1e-3 * scale)
+        settled = 10 * found.error <= rtol * greatest and found.gap <= 0.02 * greatest
+        if not (settled and agrees(found, said, rtol)):
+            doubts.append((abs(said - found.value), place, line, x, scale, said))
+    # What backward's own differences may lose, such as a loss's p - t.
+    rounded = 1e-15 * max(greatest, abs(variable.dout.item()) if variable.dout.size == 1 else 0.0)
+    at_kinks = np.zeros(variable.base.shape)
+    for _, place, line, x, scale, said in sorted(doubts, key=lambda doubt: -doubt[0]):
+        kind, found = judge(line, x, scale, said, rtol)
+        if kind == "kink":
+            at_kinks[place] = 1.0
+        elif kind == "jump" or (kind == "wrong" and abs(said - found.value) > rounded):
+            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            if kind == "jump":
+                raise GradientError(
+                    f"{which}: backward says {said:.6g}, but forward jumps there or is too rough "
+                    "for finite differences"
+                )
+            sides = f"from {found.low:.6g} to {found.high:.6g}, at a kink"
+            truth = sides if found.is_kink else f"{found.value:.6g}"
+            hint = "" if found.is_kink else variable.relation(places, found.step / scale)
+            raise GradientError(
+                f"{which}: backward says {said:.6g}, finite differences say {truth}"
+                + f" ({hint})" * bool(hint)
+            )
+    return at_kinks
+
+
+def _check_ties(variable: _Variable, at_kinks: Array, rtol: float) -> None:
+    """Move all elements at kinks together: those that were equal stay so, and count once."""
+    said = float((variable.gradient * at_kinks).sum())
+
+    def line(t: float) -> Array:
+        return variable.outputs(variable.base + t * at_kinks) * variable.dout
+
+    kind, found = judge(line, 0.0, variable.typical or 1.0, said, rtol)
+    if kind not in ("right", "kink"):
+        raise GradientError(
+            f"{variable.seen.title}: {variable.name} at the {int(at_kinks.sum())} elements where "
+            f"forward has a kink: backward says {said:.6g} in all, finite differences say "
+            f"{found.value:.6g} (are ties counted more than once, or not at all?)"
+        )
+
+
+def _check_precision(seen: Observation, nudged: Observation | None) -> None:
+    """See that float64 is not rounded to float32 on the way; the nudged inputs are not."""
+    if nudged and any(_is_rounded(leaf) for _, leaf in leaves(nudged.out)):
+        raise GradientError(
+            f"{seen.title}: forward returns float32 numbers in float64; is a part of it in float32?"
+        )
+    for claim in seen.claims:
+        if _is_rounded(claim.gradient):
+            raise GradientError(
+                f"{seen.title}: {claim.name} holds float32 numbers in float64; is a part of "
+                "backward in float32?"
+            )
+
+
+def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
+    """Observe the layer a little beside its inputs and parameters, or None where that fails."""
+
+    def nudge(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf + 1e-3 * (_typical(leaf) or 1.0) * rng.standard_normal(leaf.shape)
+        return leaf * (1 + 1e-3 * rng.standard_normal())
+
+    layer, inputs = FrozenCopy(seen.copy.layer).layer, seen.inputs
+    for claim in seen.claims:
+        if claim.path:
+            inputs = replaced(inputs, claim.path, nudge(dict(leaves(inputs))[claim.path]))
+        else:
+            layer.params[claim.k][...] = nudge(layer.params[claim.k])
+    try:
+        with np.errstate(all="ignore"):
+            return observe(layer, inputs, rng)
+    except (GradientError, ValueError, ArithmeticError):
+        return None  # outside the domain
+
+
+def _is_rounded(value: Any) -> bool:
+    """Whether all are float32 numbers, and neither integers nor numbers of a few bits only."""
+    array = np.asarray(value, np.float64)
+    with np.errstate(all="ignore"):
+        is_float32 = array.astype(np.float32) == array
+        # What is left when larger numbers cancel is a multiple of their last bit.
+        unit = float(np.spacing(np.float32(np.abs(array).max(initial=0.0)))) or 1.0
+        cancelled = array.size > 1 and (array / unit % 1 == 0).all()
+    is_plain = (np.frexp(array)[0] * 2**11 % 1 == 0) | (array % 1 == 0)
+    return bool(is_float32.all() and not is_plain.all() and not cancelled)
+
+
+def _typical(array: Array) -> float:
+    """Return the root mean square, without overflow."""
+    greatest = float(np.abs(array).max(initial=0.0))
+    return greatest * float(np.sqrt(np.square(array / greatest).mean())) if greatest else 0.0
+
+
+def _flat(value: Any) -> Array:
+    return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for _, leaf in leaves(value)])

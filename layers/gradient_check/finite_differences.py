@@ -1,0 +1,212 @@
+"""The slope of a function along one line, what it is worth, and kinks and jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base import Array
+
+Line = Callable[[float], Array]  # the outputs, each times its dout, at a place on the line
+
+# Powers of ten of the step, relative to the scale of x.
+_STEPS = (-15.0, -13.5, -12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
+_SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
+_CLOSE = 5e-4  # the error that counts, at most, where the smallest steps agree with the claim
+_JUMP = 1e6  # a jump is so many times what rounding explains
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Slope(NamedTuple):
+    """A slope from one step size, by Richardson's extrapolation from the step and its half.
+
+    `rough` is how far the two are apart, `error` that of the slope, `noise` what rounding of the
+    outputs may do. `low` and `high` are the sums of the lesser and of the greater of each output's
+    two one-sided slopes; all subgradients lie between.
+    """
+
+    value: float
+    rough: float
+    error: float
+    noise: float
+    low: float
+    high: float
+    step: float
+    is_kink: bool = False
+
+    @property
+    def gap(self) -> float:
+        return self.high - self.low
+
+
+class Verdict(NamedTuple):
+    """Whether a claimed slope is right, wrong, one of a kink's, or cannot be told: it jumps."""
+
+    kind: str  # "right", "wrong", "kink" or "jump"
+    slope: Slope
+
+
+def slope(line: Line, x: float, step: float) -> Slope:
+    """Return the slope at `x` by central differences and Richardson's extrapolation to step 0.
+
+    Richardson (1911), The approximate arithmetical solution by finite differences of physical
+    problems, https://doi.org/10.1098/rsta.1911.0009
+    """
+    places = [x + k * step for k in (-1.0, -0.5, 0.5, 1.0)]
+    with np.errstate(all="ignore"):
+        here = line(x)
+        try:
+            a, b, c, d = (line(place) for place in places)
+            far = float((d - a).sum()) / (places[3] - places[0])
+            near = float((c - b).sum()) / (places[2] - places[1])
+        except (ValueError, ArithmeticError):  # outside the domain, or no step at all
+            return _nothing(step)
+        left, right = (here - b) / (x - places[1]), (c - here) / (places[2] - x)
+        value = (4 * near - far) / 3
+        changed = np.abs(d[d != a]).sum() + np.abs(here).max(initial=0.0)
+        noise = float(4 * _EPS * changed / step)
+        low, high = float(np.minimum(left, right).sum()), float(np.maximum(left, right).sum())
+    rough = abs(near - far)
+    # The next order is smaller by about the ratio of this one; at worst it is no better.
+    order = rough * min(1.0, 10 * rough / abs(value)) if value else rough
+    found = Slope(value, rough, order + noise, noise, low, high, step)
+    return found if np.isfinite(found).all() else _nothing(step)
+
+
+def slope_of_each(line: Line, x: float, step: float) -> Array:
+    """Return the slope of each output at `x`, by the same extrapolation."""
+
+    def central(h: float) -> Array:
+        return (line(x + h) - line(x - h)) / ((x + h) - (x - h))
+
+    return (4 * central(step / 2) - central(step)) / 3
+
+
+def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verdict:
+    """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
+
+    A claim that agrees with the smallest steps is right. Else the smallest step that rounding
+    leaves sharp decides, for a larger one may reach over a kink; larger ones that agree with it
+    sharpen it. A kink is told by one-sided slopes whose difference stays when the step shrinks;
+    there, any claim between them is right. Where the difference grows instead, the function jumps.
+    """
+    line = _of_reached(line, x, scale)
+    tried = sorted(_slopes(line, x, scale), key=lambda s: s.step)
+    if not tried:
+        return Verdict("jump", _nothing(scale))
+    tried = [s for s in tried if not _is_lost(s, tried, scale)] or tried
+    # So small a step tells of rounding alone; the middle of three is neither luck nor slope.
+    inner = float(np.median([s.rough * s.step for s in tried[:3]]))
+    tried = [s._replace(error=s.rough + max(s.noise, inner / s.step)) for s in tried]
+    sharp = _sharp(tried, scale, claim)
+    limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
+    near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
+    jumps = bool(near) and _grows(*near[-1])
+    best = _chained(tried)
+    close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
+    is_local = best.step < 0.01 * scale or not jumps
+    if is_local and agrees(close, claim, rtol) and not _has_sides(best, tried):
+        return Verdict("right", best)
+    if jumps:
+        return Verdict("jump", near[-1][0])
+    if not sharp:
+        best = min((s for s in tried if s.step <= scale), key=lambda s: s.error, default=tried[0])
+        if best.error > max(0.01 * max(abs(best.value), abs(claim)), _JUMP * best.noise):
+            return Verdict("jump", best)
+    elif sharp[0].step < 0.01 * scale and (kink := _kink(tried, sharp, claim, rtol)):
+        return kink
+    else:
+        best = _chained(sharp)
+    return Verdict("right" if agrees(best, claim, rtol) else "wrong", best)
+
+
+def _sharp(tried: list[Slope], scale: float, claim: float) -> list[Slope]:
+    """Return those whose error is small beside the slopes that are seen, kinks included."""
+    seen = [abs(claim)]
+    for s in tried:
+        size = max(abs(s.value), s.gap * (s.step < 0.01 * scale))
+        if s.error <= _SHARP * size:
+            seen.append(size)
+        elif s.step <= scale:
+            seen.append(abs(s.value) + 11 * s.rough - 10 * s.error)
+    # Far steps see nothing of a function that is bounded: there only what they tell counts.
+    return [
+        s for s in tried if s.error <= _SHARP * (max(seen) if s.step <= scale else abs(s.value))
+    ]
+
+
+def _chained(tried: list[Slope]) -> Slope:
+    """Return the best from the smallest step on, up to the first that contradicts the best."""
+    best, *larger = tried
+    for s in larger:
+        if abs(s.value - best.value) > 2 * (s.error + best.error):
+            break
+        best = min(best, s, key=lambda s: s.error)
+    return best
+
+
+def _has_sides(found: Slope, tried: list[Slope]) -> bool:
+    """Whether the sides differ, and as much at another step."""
+    i = tried.index(found)
+    other = (tried[:i][-1:] or tried[1:2] or tried)[0]
+    least = max(30 * found.error, 0.01 * abs(found.value))
+    return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
+
+
+def _is_lost(found: Slope, tried: list[Slope], scale: float) -> bool:
+    """Whether the step changed nothing because it was lost in rounding inside the function."""
+    if found.value or found.rough:
+        return False
+    larger = [s for s in tried if found.step < s.step < 0.01 * scale]
+    return any(max(s.gap, s.rough) < 0.3 * abs(s.value) < _JUMP * found.noise for s in larger)
+
+
+def _kink(tried: list[Slope], sharp: list[Slope], claim: float, rtol: float) -> Verdict | None:
+    """Judge by the second step that is sharp, if the sides differ there; the first is noisier."""
+    i = tried.index(sharp[0])
+    i += tried[i + 1 : i + 2] == sharp[1:2]
+    fine, coarse = tried[i], tried[min(i + 1, len(tried) - 1)]
+    size = max(abs(claim), abs(fine.value))
+    if fine.gap <= max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap):
+        return None
+    slack = rtol * max(abs(fine.low), abs(fine.high)) + 10 * fine.error
+    inside = fine.low - slack <= claim <= fine.high + slack
+    return Verdict("kink" if inside else "wrong", fine._replace(is_kink=True))
+
+
+def _grows(fine: Slope, coarse: Slope) -> bool:
+    """Whether the sides differ more the smaller the step, as at a jump, beyond rounding."""
+    return fine.gap > max(5 * coarse.gap, _JUMP * fine.noise)
+
+
+def agrees(found: Slope, claim: float, rtol: float) -> bool:
+    """Whether `claim` is the slope found, within ten times its error."""
+    return abs(claim - found.value) <= rtol * max(abs(claim), abs(found.value)) + 10 * found.error
+
+
+def _nothing(step: float) -> Slope:
+    return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
+
+
+def _of_reached(line: Line, x: float, scale: float) -> Line:
+    """Return the line of the outputs that change with x; how others are rounded is no noise."""
+    here = line(x)
+    reached = np.zeros(here.shape, bool)
+    with np.errstate(all="ignore"):
+        for step in (1e-3, -1e-3, 1.0, -1.0, 1e9, -1e9):
+            try:
+                reached |= line(x + step * scale) != here
+            except (ValueError, ArithmeticError):
+                continue
+    return (lambda t: line(t)[reached]) if reached.any() else line
+
+
+def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:
+    """Yield the slopes over the ladder of steps; a step that leaves the domain is skipped."""
+    for power in _STEPS:
+        found = slope(line, x, scale * 10.0**power)
+        if np.isfinite(found.error):
+            yield found

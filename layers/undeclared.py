@@ -1,0 +1,134 @@
+"""What a net owns but no tuple declares: layers, parameters, shared memory. Told, never guessed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .base import Layer
+from .tree import label, layers_in, own_params, walk
+
+
+def check_declared(net: Any) -> None:
+    """Raise if a layer stands in an attribute that `part_names` does not declare, and the like.
+
+    Raises
+    ------
+    TypeError
+        If a `Layer` holds an undeclared layer, an object that is no `Layer` holds float arrays and
+        has neither ``params`` nor ``param_names``, or a declared parameter is no float array.
+    ValueError
+        If two parameters share memory without being the same array.
+    """
+    owners: list[tuple[str, Any]] = []
+    for place, layer in walk(net):
+        where = f"{place}, {label(layer)}" if place else label(layer)
+        if isinstance(layer, Layer):
+            _check_parts(where, layer)
+        elif not hasattr(layer, "param_names") and not hasattr(layer, "params"):
+            _check_plain(where, layer)
+        for k, param in enumerate(own_params(layer)):
+            names = getattr(layer, "param_names", ())
+            name = names[k] if names else f"params[{k}]"
+            if getattr(getattr(param, "dtype", None), "kind", "") != "f":
+                came = getattr(param, "dtype", type(param).__name__)
+                raise TypeError(
+                    f"{where}: parameter {name!r} is of type {came}, expected a float array, "
+                    "trained in place; as_parameter makes one"
+                )
+            owners.append((f"{name} of {where}", param))
+    _check_memory(owners)
+
+
+def _check_parts(where: str, layer: Layer) -> None:
+    declared = set(layer.part_names)
+    for name, value in vars(layer).items():
+        if name not in declared and any(True for _ in layers_in(value)):
+            raise TypeError(
+                f"{where}: attribute {name!r} holds a layer that would not be trained, saved or "
+                f"switched to evaluation; declare it in the class: "
+                f"part_names = {(*layer.part_names, name)}"
+            )
+
+
+def _check_plain(where: str, layer: Any) -> None:
+    """Check an object of a class that is no `Layer` and lists nothing."""
+    arrays = tuple(n for n, a in getattr(layer, "__dict__", {}).items() if _is_float_array(a))
+    if arrays:
+        raise TypeError(
+            f"{where}: it holds the arrays {', '.join(arrays)}, but has neither params nor "
+            f"param_names, so nothing says what is trained; add param_names = {arrays} to its "
+            "class, or () if none of them is"
+        )
+
+
+def _check_memory(owners: list[tuple[str, Any]]) -> None:
+    unique = {id(a): (name, a) for name, a in owners if isinstance(a, np.ndarray) and a.size}
+    spans = sorted((*np.lib.array_utils.byte_bounds(a), name, k) for k, (name, a) in unique.items())
+    for (_, end, name, k), (start, _, other, j) in pairwise(spans):
+        if start < end and np.shares_memory(unique[k][1], unique[j][1]):
+            raise ValueError(
+                f"{name} and {other} share memory without being one array, so that each would be "
+                "updated apart; give both layers the same array (Affine has transposed=True)"
+            )
+
+
+class Watch:
+    """Notices parameters that a backward serves but nothing declares.
+
+    Such a parameter ``X`` is a float array that was there before forward, which forward left alone
+    and for which backward assigned ``dX``, and which is no declared parameter or buffer. Make one
+    before the first forward, on a copy of the batch, so that a saved input is not taken for one.
+
+    Parameters
+    ----------
+    *nets : layers
+        The net, and the loss, which is a layer too.
+    """
+
+    def __init__(self, *nets: Any) -> None:
+        self.before = []
+        for net in nets:
+            for place, layer in walk(net):
+                own = {id(param) for param in own_params(layer)}
+                values = {
+                    name: (value, value.copy() if isinstance(value, np.ndarray) else value)
+                    for name, value in getattr(layer, "__dict__", {}).items()
+                    if name not in getattr(layer, "buffer_names", ()) and id(value) not in own
+                }
+                self.before.append((place, layer, values))
+
+    def undeclared(self) -> str:
+        """Return what to declare and where, or ``""``."""
+        for place, layer, values in self.before:
+            names = tuple(
+                name
+                for name, (value, _) in values.items()
+                if _is_float_array(value)
+                and not _is_changed(layer, name, values)
+                and _is_changed(layer, f"d{name}", values)
+            )
+            if names:
+                where = f"{place}, {label(layer)}" if place else label(layer)
+                listed = (*getattr(layer, "param_names", ()), *names)
+                return (
+                    f"{where}: backward assigns {', '.join(f'd{n}' for n in names)}, but "
+                    f"{', '.join(names)} would not be trained; declare it in the class: "
+                    f"param_names = {listed}"
+                )
+        return ""
+
+
+def _is_float_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _is_changed(layer: Any, name: str, before: dict[str, Any]) -> bool:
+    """Whether the attribute is another array or number than before, or has other contents."""
+    now = vars(layer).get(name)
+    value, contents = before.get(name, (None, None))
+    if now is not value:
+        return _is_float_array(now) or isinstance(now, float | np.floating)
+    return _is_float_array(now) and not np.array_equal(now, contents, equal_nan=True)

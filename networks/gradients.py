@@ -1,0 +1,123 @@
+"""The one step of every training: forward, loss, backward."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from ..layers.base import Array
+from ..layers.tree import is_trained, params_and_grads, set_zero_grads
+
+
+def value_and_grads(
+    net: Any, loss: Any, x: Any, t: Any, weights: Any = None
+) -> tuple[float, list[Array]]:
+    """Return the loss of a net on a batch, and its gradients in the order of ``net.params``.
+
+    It is ``loss.forward(net.forward(x), t)``, then ``loss.backward()`` and the net's backward
+    without the gradient of x, which nobody needs.
+
+    Parameters
+    ----------
+    net : Layer
+        The net; a tuple x is spread into the arguments of its forward.
+    loss : Layer
+        A layer of two inputs, such as `chainrule.layers.MSELoss`.
+    x, t : arrays or nested tuples of arrays
+        Inputs and targets.
+    weights : array, optional
+        Weights of the samples, for losses that take them.
+
+    Returns
+    -------
+    loss : float
+    grads : list of arrays
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is NaN or infinite; then backward has not run.
+    TypeError
+        If the net or the loss does not return what it should.
+
+    Examples
+    --------
+    >>> from chainrule.layers import Affine, MSELoss
+    >>> net = Affine(np.ones((2, 1)), np.zeros(1))
+    >>> value_and_grads(net, MSELoss(), np.array([[1.0, 2.0]]), np.array([[0.0]]))
+    (9.0, [array([[ 6.],
+           [12.]]), array([6.])])
+    """
+    y = net.forward(*x) if type(x) is tuple else net.forward(x)
+    value = loss_of(loss, y, t, weights)
+    if not isfinite(value):
+        raise NonFiniteLossError(value)
+    params_only(net)(loss.backward(1.0))
+    return value, params_and_grads(net)[1]
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss is NaN or infinite."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(f"the loss is {value}")
+        self.value = value
+
+
+def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
+    """Return ``loss.forward(y, t)`` or ``loss.forward(y, t, weights)``, which must be a number."""
+    value = loss.forward(y, t) if weights is None else loss.forward(y, t, weights)
+    return value if type(value) is float else as_result(f"{type(loss).__name__}.forward", value)
+
+
+def as_result(what: str, value: Any) -> float:
+    """Return what a loss or metric gave as a Python float; raise TypeError if it is no number."""
+    if np.ndim(value) or not isinstance(value, Real | np.ndarray):
+        came = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+        raise TypeError(f"{what} returned {came:.60}, expected a number")
+    return float(value)
+
+
+def params_only(layer: Any) -> Any:
+    """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``.
+
+    The nearer of the two in the class's bases counts: where a subclass writes its own ``backward``,
+    that is called.
+    """
+    if "backward" in getattr(layer, "__dict__", ()):
+        return layer.backward
+    return getattr(layer, _nearer(type(layer)))
+
+
+@cache
+def _nearer(kind: type) -> str:
+    for cls in kind.__mro__:
+        for name in ("backward_params", "backward"):
+            if name in vars(cls):
+                return name
+    return "backward"  # perhaps by __getattr__
+
+
+def backward_of(layer: Any, dout: Any) -> Any:
+    """``layer.backward(dout)``; where nothing flows back, None, and zeros for its parameters."""
+    if is_nothing(dout):
+        set_zero_grads(layer)
+        return None
+    return layer.backward(dout)
+
+
+def is_nothing(dout: Any) -> bool:
+    """Whether a gradient is None, or a tuple of nothing but None."""
+    return dout is None or (type(dout) is tuple and bool(dout) and all(map(is_nothing, dout)))
+
+
+def backward_params_of(layer: Any, dout: Any) -> None:
+    """Assign the gradients of a layer's parameters, if it has any, without that of its input."""
+    if is_nothing(dout):
+        set_zero_grads(layer)
+    elif is_trained(layer):
+        params_only(layer)(dout)

@@ -1,0 +1,64 @@
+"""Gradients kept from growing too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...layers.base import Array
+from ...layers.checks import as_number
+
+
+def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
+    """``g * min(1, max_norm / |g|)``, where ``|g|`` is the norm of all gradients together.
+
+    Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks,
+    https://proceedings.mlr.press/v28/pascanu13.html
+
+    Returns
+    -------
+    list of arrays
+        The very arrays that came if they are short enough, else new ones: `grads` stays as it is.
+
+    Raises
+    ------
+    FloatingPointError
+        If a gradient holds a NaN or an infinite value.
+    ValueError, TypeError
+        If `max_norm` is not a positive number.
+    """
+    max_norm = _positive(max_norm, "clip_gradients: max_norm")
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    if not math.isfinite(norm):
+        _check_finite(grads)
+        norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads))
+    return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
+
+
+def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
+    """Each number of each gradient moved into ``[-max_value, max_value]``, in new arrays.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `max_value` is not a positive number.
+    """
+    max_value = _positive(max_value, "clip_values: max_value")
+    return [np.clip(g, -max_value, max_value) for g in grads]
+
+
+def _check_finite(grads: Sequence[Array]) -> None:
+    for k, g in enumerate(grads):
+        wrong = np.argwhere(~np.isfinite(g))
+        if len(wrong):
+            place = tuple(map(int, wrong[0]))
+            raise FloatingPointError(f"clip_gradients: gradient {k} is {g[place]} at {place}")
+
+
+def _positive(value: float, what: str) -> float:
+    number = as_number(value, what)
+    if not number > 0:
+        raise ValueError(f"{what} is {number}, expected a positive number")
+    return number

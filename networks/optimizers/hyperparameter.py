@@ -1,0 +1,41 @@
+"""Hyperparameters: Python floats in their range, whatever kind of number they came as."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...layers.checks import as_number
+
+
+def in_range(value: Any, what: str, below: float = math.inf) -> float:
+    """Return `value` as a Python float if it is at least 0, finite and below `below`."""
+    number = as_number(value, what)
+    if not 0 <= number < below:
+        limit = "and finite" if below == math.inf else f"and below {below:g}"
+        raise ValueError(f"{what} is {number}, expected at least 0 {limit}")
+    return number
+
+
+def hyperparameter(below: float = math.inf) -> Any:
+    """Return a class attribute that makes the instance's a float, at least 0 and below `below`."""
+    return _Hyperparameter(below)
+
+
+class _Hyperparameter:
+    """Checks what is assigned and leaves it in the instance's ``__dict__`` under its own name.
+
+    There is no ``__get__``: Python then reads the attribute from that ``__dict__`` without a call,
+    as quickly as any other. For want of one mypy would take the attribute for this class, so
+    `hyperparameter` is said to return Any, and the classes annotate their attributes.
+    """
+
+    def __init__(self, below: float) -> None:
+        self.below = below
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        what = f"{type(owner).__name__}: {self.name}"
+        vars(owner)[self.name] = in_range(value, what, self.below)

@@ -1,0 +1,190 @@
+"""The checkpoint of a `Trainer`: all its state as named arrays, one of them JSON text."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...layers.base import Array
+from ..files import check_writable, read_npz, write_npz
+from ..optimizers.base import Optimizer, kind
+from .fit import Run
+from .history import History
+from .random_state import generators_within
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+_FORMAT = 2
+
+
+def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
+    """Find before a training what would keep `save_training` from saving it.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer has no ``state_dict`` or no ``load_state_dict``.
+    OSError
+        If `path` cannot be written.
+    """
+    for name in ("state_dict", "load_state_dict"):
+        if not callable(getattr(trainer.optimizer, name, None)):
+            raise TypeError(
+                f"{type(trainer.optimizer).__name__} has no {name}(), which a checkpoint needs: "
+                "state_dict() returns arrays by name, load_state_dict(state) goes on from them"
+            )
+    check_writable(path)
+
+
+def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
+    """Write the state of `trainer` to `path`.
+
+    That is the state of the net and of the optimizer, the history, how far a `fit` is, and every
+    `numpy.random.Generator` that is `trainer.rng` or that attributes, lists, tuples and dicts of
+    net, loss, optimizer, schedule or penalty lead to, however deep. Not saved are the data, the
+    options, and what a function or the transform of a `fit` keeps for itself.
+
+    Raises
+    ------
+    TypeError, OSError
+        As by `check_can_save`.
+    ValueError
+        If an array of a state holds Python objects.
+    """
+    check_can_save(path, trainer)
+    run = trainer.unfinished
+    places, generators = _generators(trainer)
+    text = {
+        "format": _FORMAT,
+        "steps": trainer.steps,
+        "places": places,
+        "generators": [g.state for g in generators],
+        "epochs": trainer.history.epochs,
+        "run": run and _without_arrays(run),
+    }
+    write_npz(
+        path,
+        {
+            "json": np.array(json.dumps(text, default=lambda array: array.tolist())),
+            "step_losses": np.array(trainer.history.step_losses, np.float64),
+            **_under("net", trainer.net.state_dict()),
+            **_under("optimizer", trainer.optimizer.state_dict()),
+            **_under("best", run.best_weights if run else {}),
+        },
+    )
+
+
+def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
+    """Set `trainer` to the state in `path`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or does not fit; then nothing has changed.
+    """
+    arrays = read_npz(path)
+    try:
+        saved = _Saved(arrays)
+        saved.check_fits(trainer)
+    except KeyError as error:
+        raise ValueError(f"{path} has no {error}") from error
+    except Exception as error:  # a damaged file can fail in any way
+        raise ValueError(f"{path}: {error}") from error
+    saved.give_to(trainer)
+
+
+class _Saved:
+    """What a checkpoint holds, each part of the right type."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        text = json.loads(str(arrays.get("json", "{}")))
+        if not isinstance(text, dict) or text.get("format") != _FORMAT:
+            raise ValueError(f"not a Trainer's checkpoint of format {_FORMAT}")
+        self.net, self.optimizer = _of("net", arrays), _of("optimizer", arrays)
+        # Files written before named the attribute that holds a net's layers.
+        places = {name.replace(".layers.", "."): kind for name, kind in text["places"].items()}
+        self.places, self.generators = places, text["generators"]
+        self.steps = text["steps"]
+        if type(self.steps) is not int or self.steps < 0:
+            raise ValueError(f"steps is {self.steps!r}, expected an integer")
+        losses, rows = arrays["step_losses"].tolist(), text["epochs"]
+        numbers = [*losses, *(number for row in rows for number in row.values())]
+        if not isinstance(rows, list) or not all(isinstance(n, int | float) for n in numbers):
+            raise ValueError("the history holds something else than numbers")
+        self.history = History()
+        self.history.step_losses, self.history.epochs = losses, rows
+        self.run = None
+        if text["run"] is not None:
+            self.run = Run(**text["run"], best_weights=_of("best", arrays))
+            if _without_arrays(self.run).keys() != text["run"].keys():
+                raise ValueError(f"a run has {list(text['run'])}")
+            self.run.check()
+
+    def check_fits(self, trainer: Trainer) -> None:
+        """Raise if `trainer` is of another make; it stays as it is."""
+        net = trainer.net.state_dict()
+        _check_same("parameters or buffers", self.net, net)
+        trainer.net.matched_state(self.net)
+        if self.run and self.run.best_weights:
+            _check_same("best weights", self.run.best_weights, net)
+        optimizer = copy.deepcopy(trainer.optimizer)
+        optimizer.load_state_dict(self.optimizer)
+        if isinstance(optimizer, Optimizer):
+            optimizer.check_fits(trainer.net.params)
+        places, generators = _generators(trainer)
+        if places != self.places:
+            raise ValueError(f"the Generators are {places}, the checkpoint has {self.places}")
+        states = list(zip(generators, self.generators, strict=True))
+        if self.run and self.run.order_state is not None:
+            states.append((trainer.rng.bit_generator, self.run.order_state))
+        for generator, state in states:
+            copy.deepcopy(generator).state = state
+
+    def give_to(self, trainer: Trainer) -> None:
+        """Change `trainer`; after `check_fits` nothing here can fail."""
+        trainer.optimizer.load_state_dict(self.optimizer)
+        trainer.net.load_state_dict(self.net)
+        for generator, state in zip(_generators(trainer)[1], self.generators, strict=True):
+            generator.state = state
+        trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
+
+
+def _generators(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
+    """Return the kind and number of the Generator at each place, and the numbered ones."""
+    roots = ("rng", "net", "loss", "optimizer", "schedule", "penalty")
+    places: dict[str, list[Any]] = {}
+    numbered: list[np.random.BitGenerator] = []
+    for place, bits in generators_within({name: getattr(trainer, name) for name in roots}).items():
+        if not any(bits is other for other in numbered):
+            numbered.append(bits)
+        number = next(k for k, other in enumerate(numbered) if other is bits)
+        places[place] = [type(bits).__name__, number]
+    return places, numbered
+
+
+def _without_arrays(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in vars(run).items() if name != "best_weights"}
+
+
+def _check_same(what: str, came: Mapping[str, Array], mine: Mapping[str, Array]) -> None:
+    theirs, ours = ({(n, kind(a)) for n, a in arrays.items()} for arrays in (came, mine))
+    if theirs != ours:
+        raise ValueError(
+            f"the checkpoint has other {what}: {sorted(theirs - ours)}, "
+            f"expected {sorted(ours - theirs)}"
+        )
+
+
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+def _of(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    start = f"{prefix}/"
+    return {n.removeprefix(start): array for n, array in arrays.items() if n.startswith(start)}

@@ -1,0 +1,75 @@
+"""Where a NaN or an infinite value came from: asked only once the loss is not finite."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ...layers.tree import label, state, walk
+from .batches import nonfinite
+
+
+def find_nonfinite(net: Any, x: Any, t: Any) -> str:
+    """Say what first became NaN or infinite: the batch, a parameter, a layer's output, the loss.
+
+    The net runs forward once more, in a copy, and stays as it is.
+    """
+    try:
+        if found := _nonfinite("x", x) or _nonfinite("t", t):
+            return f"the batch itself is not finite: {found}"
+        net = copy.deepcopy(net)
+        layers = dict(walk(net))
+        return (
+            _parameter(layers)
+            or _first_output(net, layers, x)
+            or "all layers gave finite values, so it arose in the loss"
+        )
+    except Exception as error:  # which must not hide that the loss is not finite
+        return f"the search for its origin failed: {type(error).__name__}: {error}"
+
+
+def _parameter(layers: dict[str, Any]) -> str:
+    """Find what the step before spoilt; a bad gradient flows back, so look from the end."""
+    for place, layer in reversed(layers.items()):
+        for name, array in state(layer):
+            if found := _nonfinite(name, array):
+                return f"before the step already, {found} in {_where(place, layer)}"
+    return ""
+
+
+def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
+    """Run forward and watch the layers."""
+    found: list[str] = []
+    for place, layer in layers.items():
+        _watch(layer, _where(place, layer), found)
+    with np.errstate(all="ignore"):
+        net.forward(x)
+    return found[0] if found else ""
+
+
+def _watch(layer: Any, where: str, found: list[str]) -> None:
+    """Make `layer` one of a class whose forward adds to `found` an output that is not finite."""
+    kind: Any = type(layer)
+
+    def forward(self: Any, *inputs: Any) -> Any:
+        out = kind.forward(self, *inputs)
+        if bad := _nonfinite("its output", out):
+            found.append(f"it first appeared in {where}: {bad}")
+        return out
+
+    layer.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__slots__": ()})
+
+
+def _nonfinite(name: str, value: Any) -> str:
+    """Say where in an array, a number or nested tuples of them, or return ``""``."""
+    if isinstance(value, tuple):
+        parts = (_nonfinite(f"{name}[{i}]", part) for i, part in enumerate(value))
+        return next(filter(None, parts), "")
+    found = nonfinite(np.asarray(value))
+    return found and name + found
+
+
+def _where(place: str, layer: Any) -> str:
+    return f"layer {place}, {label(layer)}" if place else label(layer)

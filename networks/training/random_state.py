@@ -1,0 +1,93 @@
+"""The Generators that a training draws from, and putting them and the buffers back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import FunctionType, MethodType, ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from ...layers.tree import layers_of, walk
+
+_PLAIN = {np.ndarray, np.dtype, str, bytes, bool, int, float, type(None)}
+_CLOSED = (type, ModuleType, FunctionType, MethodType)
+
+
+def generators_within(roots: Mapping[str, Any]) -> dict[str, np.random.BitGenerator]:
+    """Find the Generators in the attributes of some objects and of the layers below them.
+
+    Returns
+    -------
+    dict of str to numpy.random.BitGenerator
+        By place, such as ``net.1.rng``; their ``state`` can be read and set. One that stands at
+        two places is found at both.
+    """
+    found: dict[str, np.random.BitGenerator] = {}
+    seen: set[int] = set()
+    for root, thing in roots.items():
+        for place, layer in walk(thing):
+            found |= _search(f"{root}.{place}" if place else root, layer, seen)
+    return found
+
+
+def _search(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, np.random.BitGenerator]]:
+    if type(value) in _PLAIN:
+        return
+    if isinstance(value, np.random.Generator):
+        yield place, value.bit_generator
+        return
+    if id(value) in seen or isinstance(value, _CLOSED):
+        return
+    seen.add(id(value))
+    if isinstance(value, dict):
+        inside: Any = value.items()
+    elif isinstance(value, list | tuple):
+        inside = enumerate(value)
+    else:
+        parts = getattr(value, "part_names", ())  # they have places of their own
+        inside = [(k, v) for k, v in getattr(value, "__dict__", {}).items() if k not in parts]
+    for key, part in inside:
+        yield from _search(f"{place}.{key}", part, seen)
+
+
+class Rewind:
+    """Keeps buffers and Generators while a block runs, and puts them back if it raises.
+
+    Parameters
+    ----------
+    *nets : layers
+        A net, and what runs with it.
+    """
+
+    def __init__(self, *nets: Any) -> None:
+        self.buffers = []
+        self.states = []
+        seen: set[int] = set()
+        for net in nets:
+            for layer in layers_of(net):
+                for name in getattr(layer, "buffer_names", ()):
+                    array = getattr(layer, name)
+                    self.buffers.append((array, array.copy()))
+                for name, value in getattr(layer, "__dict__", {}).items():
+                    if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
+                        self.states += [(b, b.state) for _, b in _search("", value, seen)]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.back()
+
+    def back(self) -> None:
+        """Put them back as they were at the beginning of the block."""
+        for array, copy in self.buffers:
+            array[...] = copy
+        for bits, state in self.states:
+            bits.state = state
