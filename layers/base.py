@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .tree import (
+    label,
     layers_of,
     params_and_grads,
     params_of,
@@ -260,33 +261,31 @@ class Layer:
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute
 
         def __getattr__(self, name: str) -> NoReturn:
+            # Only reached where the attribute does not exist, or its property found one missing.
             hint = ""
-            if name in self.param_names + self.buffer_names + self.part_names:
+            if name in (*self.param_names, *self.buffer_names, *self.part_names):
                 hint = ", which the class declares: set it in __init__"
-            elif name in ("params", "grads"):
-                hint = ", since an attribute is missing: " + _missing(self)
-            elif name.startswith("d") and name[1:] in self.param_names:
-                hint = "; call forward() and backward() first"
+            elif name in ("params", "grads") or name[:1] == "d" and name[1:] in self.param_names:
+                hint = _what_is_missing(self)
             elif not name.startswith("__"):
                 hint = "; if forward() sets it, call forward() first"
-            raise AttributeError(
-                f"{type(self).__name__} has no {name!r}{hint}", name=name, obj=self
-            )
+            text = f"{type(self).__name__} has no {name!r}{hint}"
+            raise AttributeError(text, name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
 
-def _missing(layer: Layer) -> str:
+def _what_is_missing(layer: Layer) -> str:
     """Say which declared array or gradient is missing, and where."""
     for place, owner in walk(layer):
+        where = f": {place}, {label(owner)}, has no " if place else ": it has no "
         for name in getattr(owner, "param_names", ()):
-            where = f"{place}, {type(owner).__name__}," if place else type(owner).__name__
-            if not hasattr(owner, name):
-                return f"{where} has no {name!r}: set it in __init__"
-            if not hasattr(owner, "d" + name):
-                return f"{where} has no 'd{name}': call forward() and backward() first"
-    return "forward() and backward() set the gradients"
+            if name not in vars(owner):
+                return f"{where}{name!r}, which its class declares: set it in __init__"
+            if "d" + name not in vars(owner):
+                return f"; call forward() and backward() first{where}'d{name}'"
+    return ""
 
 
 def _first(names: list[str]) -> str:

@@ -210,20 +210,20 @@ class CrossEntropyLoss(Loss):
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y, t = self.as_prediction(y), self.as_real(t, "t")
         z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")  # no overflow
-        self.labels = None
+        labels = None
         if t.shape == y.shape[:-1]:
-            self.labels, weights = self._labels(t, y.shape[-1], weights)
-            picked = np.take_along_axis(z, self.labels[..., None], axis=-1)[..., 0]
+            labels, weights = self._labels(t, y.shape[-1], weights)
+            picked = np.take_along_axis(z, labels[..., None], axis=-1)[..., 0]
         else:
-            self.t = self._distributions(t, y)
+            t = self._distributions(t, y)
             # A masked logit, -inf, counts nothing where its probability is 0.
-            picked = (self.t * np.where(self.t > 0, z, 0)).sum(axis=-1)
-        self.p = np.exp(z, out=z)
-        total = self.p.sum(axis=-1)
-        self.p /= total[..., None]
-        self.share = self.shares(y.shape[:-1], weights)
-        terms = np.log(total) - picked
-        return float(np.sum(terms * self.share, dtype=np.float64))
+            picked = (t * np.where(t > 0, z, 0)).sum(axis=-1)
+        share = self.shares(y.shape[:-1], weights)
+        p = np.exp(z, out=z)
+        total = p.sum(axis=-1)
+        p /= total[..., None]
+        self.p, self.t, self.labels, self.share = p, t, labels, share
+        return float(np.sum((np.log(total) - picked) * share, dtype=np.float64))
 
     def backward(self, dout: Any = 1.0) -> Array:
         share = self.as_scale(dout) * self.share
@@ -267,7 +267,7 @@ class CrossEntropyLoss(Loss):
         weights = self.class_weights
         if weights is None or weights.shape != (classes,):
             raise ValueError(
-                f"{self!r}: class_weights has shape {np.shape(weights)}, expected ({classes},), "
+                f"{self!r}: class_weights has shape {getattr(weights, 'shape', ())}, expected ({classes},), "
                 "one for each column of the logits"
             )
         return np.asarray(weights[t])

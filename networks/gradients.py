@@ -90,7 +90,7 @@ def params_only(layer: Any) -> Any:
     """
     if "backward" in getattr(layer, "__dict__", ()):
         return layer.backward
-    return getattr(layer, _nearer(type(layer)))
+    return getattr(layer, _nearer(type(layer)))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache

@@ -60,7 +60,7 @@ def test_backward_first_says_to_call_forward(factory, inputs):
     if passes_anything(layer):
         return
     with pytest.raises(
-        AttributeError, match=r"^\w+ has no '\w+'; call forward\(\) before backward"
+        AttributeError, match=r"^\w+ has no '\w+'; if forward\(\) sets it, call forward\(\) first"
     ):
         layer.backward(out)
 

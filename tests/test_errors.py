@@ -151,7 +151,7 @@ def column_of_labels():
 
 @mistake(
     ValueError,
-    "CrossEntropyLoss(reduction='mean'): t has rows that are no distributions (least value 1.0, "
+    "CrossEntropyLoss(reduction='mean'): rows of t are not probability distributions (minimum 1.0, "
     "sums from 3.0 to 3.0), expected values >= 0 with sum 1",
 )
 def ones_for_distributions():
@@ -175,14 +175,14 @@ def unknown_reduction():
 
 @mistake(
     AttributeError,
-    "Affine has no 'x'; call forward() before backward()",
+    "Affine has no 'x'; if forward() sets it, call forward() first",
     "in Sequential, layer 2: Affine(5 -> 2)",
 )
 def backward_first():
     net().backward(np.ones((4, 2)))
 
 
-@mistake(AttributeError, "MSELoss has no 'error'; call forward() before backward()")
+@mistake(AttributeError, "MSELoss has no 'weighted'; if forward() sets it, call forward() first")
 def backward_of_a_loss_first():
     MSELoss().backward()
 
@@ -286,7 +286,11 @@ def function_for_a_layer():
     Sequential(np.tanh)
 
 
-@mistake(TypeError, "Sequential: layer 0 is [ReLU()], expected an object with forward and backward")
+@mistake(
+    TypeError,
+    "Sequential: layer 0 is [ReLU()], expected an object with forward and backward; "
+    "write Sequential(*layers)",
+)
 def list_of_layers():
     Sequential([ReLU()])
 
@@ -332,7 +336,10 @@ def two_values_for_one_input():
     Sequential(Branch(2), Affine(np.ones((3, 2)), np.zeros(2))).forward(X)
 
 
-@mistake(TypeError, "rng is 0, expected a numpy.random.Generator such as np.random.default_rng(0)")
+@mistake(
+    TypeError,
+    "Affine.random: rng is 0, expected a numpy.random.Generator such as np.random.default_rng(0)",
+)
 def integer_for_a_generator():
     Affine.random(3, 2, 0, init=xavier_uniform)
 
@@ -345,7 +352,7 @@ def class_for_an_optimizer():
 # ---- A layer of one's own ------------------------------------------------------------------------
 
 
-@mistake(AttributeError, "Scale has no 's'; param_names is ('s',): set each in __init__")
+@mistake(AttributeError, "Scale has no 's', which the class declares: set it in __init__")
 def parameter_that_was_never_set():
     class Scale(Layer):
         param_names = ("s",)
@@ -425,13 +432,13 @@ def hide_a_pickle(path):
         (
             lambda path: None,
             lambda: Sequential(Affine(np.ones((3, 5)), np.zeros(5))),
-            "Sequential: the state is of another net: missing [], unknown ['2.W', '2.b']",
+            "Sequential: the state does not match: missing [], unexpected ['2.W', '2.b']",
         ),
         (
             lambda path: None,
             lambda: Sequential(net(), ReLU()),
-            "Sequential: the state is of another net: "
-            "missing ['0.0.W', '0.0.b', '0.2.W', '0.2.b'], unknown ['0.W', '0.b', '2.W', '2.b']",
+            "Sequential: the state does not match: "
+            "missing ['0.0.W', '0.0.b', '0.2.W', '0.2.b'], unexpected ['0.W', '0.b', '2.W', '2.b']",
         ),
     ],
     ids=["cut short", "text", "damaged", "pickle", "other widths", "fewer layers", "deeper"],

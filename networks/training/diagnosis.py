@@ -33,7 +33,7 @@ def find_nonfinite(net: Any, x: Any, t: Any) -> str:
 def _parameter(layers: dict[str, Any]) -> str:
     """Find what the step before spoilt; a bad gradient flows back, so look from the end."""
     for place, layer in reversed(layers.items()):
-        for name, array in state(layer):
+        for name, array in state(layer).items():
             if found := _nonfinite(name, array):
                 return f"before the step already, {found} in {_where(place, layer)}"
     return ""
@@ -50,16 +50,16 @@ def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
 
 
 def _watch(layer: Any, where: str, found: list[str]) -> None:
-    """Make `layer` one of a class whose forward adds to `found` an output that is not finite."""
-    kind: Any = type(layer)
+    """Let the layer's forward add to `found` an output that is not finite."""
+    forward = layer.forward
 
-    def forward(self: Any, *inputs: Any) -> Any:
-        out = kind.forward(self, *inputs)
+    def watched(*inputs: Any, **options: Any) -> Any:
+        out = forward(*inputs, **options)
         if bad := _nonfinite("its output", out):
             found.append(f"it first appeared in {where}: {bad}")
         return out
 
-    layer.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__slots__": ()})
+    layer.forward = watched
 
 
 def _nonfinite(name: str, value: Any) -> str:

@@ -103,8 +103,8 @@ def test_a_column_is_no_row(loss):
             ValueError,
             r"t has shape \(3,\), expected labels \(2,\) or distributions \(2, 3\)",
         ),
-        ([[0, 0, 2], [1, 0, 0]], ValueError, r"rows that are no distributions .* from 1 to 2"),
-        ([[1.5, -0.5, 0], [1, 0, 0]], ValueError, "least value -0.5"),
+        ([[0, 0, 2], [1, 0, 0]], ValueError, r"rows of t are not probability distributions .* from 1 to 2"),
+        ([[1.5, -0.5, 0], [1, 0, 0]], ValueError, "minimum -0.5"),
     ],
 )
 def test_bad_targets_of_cross_entropy(t, error, message):

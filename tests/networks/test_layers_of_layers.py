@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, BatchNorm, Dropout, Layer, ReLU, layer_laws
-from chainrule.networks import Sequential
+from chainrule.layers import Affine, BatchNorm, Dropout, Identity, Layer, MSELoss, ReLU, layer_laws
+from chainrule.networks import Sequential, value_and_grads
 
 
 class Residual(Layer):
     """out = x + block(x), written by hand around a net of its own."""
+
+    part_names = ("block",)
 
     def __init__(self, block):
         self.block = block
@@ -55,49 +57,109 @@ def test_a_replaced_part_is_the_one_that_is_trained():
 
 def test_parts_in_lists_and_dicts_and_by_two_names():
     class Wide(Residual):
+        part_names = ("blocks", "by_name")
+
         def __init__(self):
             self.blocks = [Affine(np.eye(2), np.zeros(2))]
             self.by_name = {"relu": ReLU(), "last": self.blocks[0]}
 
     assert list(Wide().state_dict()) == ["blocks.0.W", "blocks.0.b"]
+    assert [place for place, _ in Wide().walk()] == ["", "blocks.0", "by_name.relu"]
     assert "blocks.0" in Sequential(Wide()).summary()
 
 
-def test_parameters_that_a_class_lists_itself_are_saved_too():
-    class Scale(Residual):
-        def __init__(self):
-            self.factor = np.array([2.0])
+def test_a_layer_cannot_list_its_own_parameters():
+    with pytest.raises(TypeError, match="Own defines 'params', which follows from param_names"):
 
-        params = property(lambda self: [self.factor])
-        grads = property(lambda self: [np.zeros(1)])
+        class Own(Layer):
+            params = property(lambda self: [])
+
+    with pytest.raises(TypeError, match=r"is the string 'Wx', expected a tuple: .* \('Wx',\)"):
+
+        class Text(Layer):
+            param_names = "Wx"
+
+
+def test_parameters_that_a_plain_class_lists_are_saved_and_trained():
+    class Scale:
+        def __init__(self):
+            self.params, self.grads = [np.array([2.0])], [np.zeros(1)]
+
+        def forward(self, x):
+            return x * self.params[0]
+
+        def backward(self, dout):
+            return dout * self.params[0]
 
     net = Sequential(Scale())
     assert list(net.state_dict()) == ["0.params.0"]
     net.load_state_dict({"0.params.0": np.array([3.0])})
-    assert net[0].factor == 3
+    assert net.params[0] == 3
+
+
+def test_what_nothing_declares_is_named_with_the_line_to_write():
+    class Hiding(Layer):
+        def __init__(self):
+            self.block = affine()
+
+    with pytest.raises(TypeError, match=r"0, Hiding\(\): attribute 'block' .*: part_names = \('bl"):
+        Sequential(Hiding())
+
+    class Plain:
+        def __init__(self):
+            self.W = np.eye(3)
+
+        def forward(self, x):
+            return x @ self.W
+
+        def backward(self, dout):
+            return dout @ self.W.T
+
+    with pytest.raises(TypeError, match=r"holds the arrays W, .* add param_names = \('W',\)"):
+        Sequential(Plain())
+
+
+def test_parameters_on_one_memory_that_are_not_one_array_are_refused():
+    W = np.eye(3)
+    with pytest.raises(ValueError, match=r"W of 0, Affine.* and W of 1, .* share memory without"):
+        Sequential(Affine(W, np.zeros(3)), Affine(W.T, np.zeros(3)))
+    whole = np.zeros((4, 3))
+    net = Sequential(Affine(whole[:3], whole[3]), Affine(W, np.zeros(3)))
+    assert len(net.params) == 4
+
+
+def test_a_frozen_layer_is_saved_but_not_trained():
+    net = Sequential(affine(), BatchNorm.identity(3, dtype=np.float64), affine())
+    net.freeze()
+    assert net.params == []
+    net[2].unfreeze()
+    assert [id(p) for p in net.params] == [id(net[2].W), id(net[2].b)]
+    net.train()
+    assert (net[1].training, net[2].training) == (False, True)
+    assert len(net.state_dict()) == 8
+    net.unfreeze()
+    net.train()
+    assert net[1].training
+    assert len(net.params) == 6
+
+
+def test_below_the_lowest_trained_layer_nothing_runs_back():
+    class Counting(Identity):
+        calls = 0
+
+        def backward(self, dout):
+            self.calls += 1
+            return dout
+
+    first, second = Counting(), Counting()
+    net = Sequential(affine(), first, affine(), second, affine())
+    net[0].freeze()
+    value_and_grads(net, MSELoss(), np.eye(3), np.eye(3))
+    assert (first.calls, second.calls) == (0, 1)
 
 
 def affine():
     return Affine.random(3, 3, np.random.default_rng(0))
-
-
-class WithHandle(Residual):
-    """A residual block that also has its first layer by a name, and its parent."""
-
-    def __init__(self, parent=None):
-        super().__init__(Sequential(affine(), ReLU()))
-        self.first = self.block[0]
-        self.parent = parent
-
-
-def test_a_second_name_for_a_layer_is_no_second_layer():
-    layer = WithHandle()
-    layer.parent = layer
-    for net in (layer, Sequential(layer)):
-        net.backward(np.ones_like(net.forward(np.eye(3))))
-        assert len(net.params) == 2
-        assert net.grads[0] == pytest.approx(layer.first.dW)
-        assert len(net.state_dict()) == 2
 
 
 def test_one_layer_in_two_of_a_nets_places_is_an_error():
@@ -109,47 +171,38 @@ def test_one_layer_in_two_of_a_nets_places_is_an_error():
 def test_what_a_net_gets_after_it_was_made_is_trained():
     class Headed(Sequential):
         param_names = ("scale",)
+        part_names = ("layers", "head")
 
         def __init__(self):
-            super().__init__(affine())
-            self.head = affine()
             self.scale = np.ones(1)
+            self.head = affine()
+            super().__init__(affine())
 
     net = Headed()
     assert len(net.params) == len(net.state_dict()) == 5
-    late = Residual(ReLU())
-    late.blocks = []
+    late = Residual([])
     net = Sequential(affine(), late)
     assert len(net.params) == 2
-    late.blocks.append(affine())
+    late.block.append(affine())
     assert len(net.params) == 4
-
-    class Lazy(Residual):
-        def forward(self, x):
-            if self.block is None:
-                self.block = affine()
-            return super().forward(x)
-
-    net = Sequential(Lazy(None))
-    assert net.params == []
-    net.predict(np.eye(3))  # a change of the mode looks anew
-    assert len(net.params) == 2
 
 
 def test_layers_in_nested_lists_and_names_that_collide():
     layer = Residual(None)
+    layer.part_names = ("block", "blocks", "layers", "head")
     layer.blocks = [[affine(), affine()], {"last": affine()}]
+    layer.layers, layer.head = {}, None
     assert len(layer.params) == 6
     assert list(layer.state_dict())[-1] == "blocks.1.last.b"
     layer.layers = {"head": affine()}
     layer.head = affine()
     with pytest.raises(ValueError, match="two of its layers are called 'head'"):
-        layer.params  # noqa: B018
+        layer.state_dict()
 
 
 def test_a_part_that_backward_left_out_is_named():
     layer = Residual(affine())
-    layer.unused = affine()
+    layer.part_names, layer.unused = ("block", "unused"), affine()
     layer.backward(layer.forward(np.eye(3)))
     with pytest.raises(AttributeError, match=r"first: unused, Affine\(3 -> 3\), has no 'dW'"):
         layer.grads  # noqa: B018
@@ -175,7 +228,7 @@ def test_a_state_that_unties_is_refused_whole():
     W = np.eye(3)
     net = Sequential(Affine(W, np.zeros(3)), Affine(W, np.zeros(3)))
     state = net.state_dict() | {"0.b": np.ones(3), "1.W": 2 * W}
-    with pytest.raises(ValueError, match=r"state '1\.W' differs from that of a name it is tied to"):
+    with pytest.raises(ValueError, match=r"'0\.W' and '1\.W' share an array but differ"):
         net.load_state_dict(state)
     assert not net[0].b.any()
     frozen = np.ones(3)

@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from chainrule.layers import Convolution, ConvolutionTranspose, _patches, check_gradients
+from chainrule.layers import Convolution, ConvolutionTranspose, check_gradients
+from chainrule.layers.images import correlation
 
 CASES = [
     {},
@@ -50,8 +51,8 @@ def draw(case, kernel=(3, 2), layer=Convolution):
 @pytest.fixture(params=["one block", "many blocks"])
 def blocks(request, monkeypatch):
     if request.param == "many blocks":
-        monkeypatch.setattr(_patches, "_BLOCK", 3000)
-        monkeypatch.setattr(_patches, "_COLUMNS", 5)
+        monkeypatch.setattr(correlation, "_BLOCK", 3000)
+        monkeypatch.setattr(correlation, "_COLUMNS", 5)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -137,7 +138,7 @@ def test_memory_stays_far_from_all_patches_of_a_batch():
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 3 * x.nbytes + 2 * _patches._BLOCK < 25 * x.nbytes / 3
+    assert peak < 3 * x.nbytes + 2 * correlation._BLOCK < 25 * x.nbytes / 3
 
 
 def test_random_draws_by_the_fan_in():

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, optimizer_base
+from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from chainrule.networks.optimizers import base as optimizer_base
 
 SHAPES = [(3, 4), (4,), (), (2, 1, 3)]
 

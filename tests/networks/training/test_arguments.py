@@ -51,7 +51,7 @@ def test_data_that_cannot_be_trained_on(change, error, message):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_the_first_value_that_is_not_finite_is_named(value, monkeypatch):
-    monkeypatch.setattr("chainrule.networks.batching._BLOCK", 12)
+    monkeypatch.setattr("chainrule.networks.training.batches._BLOCK", 12)
     x, t = data(np.random.default_rng(1))
     x[31, 2] = x[31, 3] = x[40, 0] = value
     with pytest.raises(ValueError, match=rf"x\[31, 2\] is {value}, expected finite"):
@@ -127,7 +127,7 @@ def test_a_metric_called_as_the_loss():
         ("net", [Tanh()], TypeError, r"net is \[Tanh\(\)\], expected a Layer"),
         ("net", Sequential, TypeError, "net is the class Sequential, expected an instance"),
         ("net", Sequential(Tanh()), ValueError, "the net has no parameters: nothing to train"),
-        ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected one such as MSELoss\(\)"),
+        ("loss", SGD(), TypeError, r"loss is SGD\(.*, expected a layer such as MSELoss\(\)"),
         ("loss", "mse", TypeError, "loss is 'mse', expected"),
         ("loss", lambda y, t: 0, TypeError, "loss is <function .*, expected"),
         ("optimizer", MSELoss(), TypeError, r"optimizer is MSELoss\(.* as SGD\(\)"),

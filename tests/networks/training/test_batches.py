@@ -54,7 +54,7 @@ def layouts(tmp_path):
 
 @pytest.mark.parametrize("layout", ["plain", "Fortran", "strided", "misaligned", "memmap"])
 def test_the_data_are_not_copied(tmp_path, layout, monkeypatch):
-    monkeypatch.setattr("chainrule.networks.batching._BLOCK", 10_000)
+    monkeypatch.setattr("chainrule.networks.training.batches._BLOCK", 10_000)
     rng = np.random.default_rng(2)
     x, t = layouts(tmp_path)[layout], rng.normal(size=20_000)
     expected, order = np.array(x), rng.permutation(20_000)

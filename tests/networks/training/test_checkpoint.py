@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import Affine, BatchNorm, CrossEntropyLoss, Dropout, MSELoss, ReLU
-from chainrule.networks import SGD, Adam, Sequential, Trainer, checkpoint, schedules
+from chainrule.networks import SGD, Adam, Sequential, Trainer, files, schedules
 from chainrule.networks.training.checkpoint import check_can_save
 
 BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
@@ -66,7 +66,7 @@ def stopping_at(step):
 def all_state(trainer):
     state = {f"net.{k}": v for k, v in trainer.net.state_dict().items()}
     state |= {f"optimizer.{k}": v for k, v in trainer.optimizer.state_dict().items()}
-    dropouts = [layer for layer in trainer.net._walk() if isinstance(layer, Dropout)]
+    dropouts = [layer for _, layer in trainer.net.walk() if isinstance(layer, Dropout)]
     for k, drawing in enumerate([trainer, *dropouts]):
         state[f"rng.{k}"] = np.array(str(drawing.rng.bit_generator.state))
     state["steps"] = np.array(trainer.steps)
@@ -245,11 +245,11 @@ def test_another_make_than_before_is_refused(tmp_path, make, message):
 
 def change(path, edit):
     """Edit the arrays and the JSON text of a checkpoint."""
-    arrays = checkpoint.read_npz(path)
+    arrays = files.read_npz(path)
     text = json.loads(str(arrays["json"]))
     text = edit(arrays, text) or text
     arrays["json"] = np.array(json.dumps(text))
-    checkpoint.write_npz(path, arrays)
+    files.write_npz(path, arrays)
 
 
 def put(*way):
@@ -314,7 +314,7 @@ def test_damaged_text_changes_nothing(tmp_path, edit):
 def test_damaged_arrays_change_nothing(tmp_path, value):
     path = tmp_path / "run.npz"
     unfinished(path)
-    whole = checkpoint.read_npz(path)
+    whole = files.read_npz(path)
     assert {name.split("/")[0] for name in whole} == {
         *("json", "step_losses", "net", "optimizer", "best")
     }
@@ -326,7 +326,7 @@ def test_damaged_arrays_change_nothing(tmp_path, value):
             continue  # it holds any number of losses
         else:
             arrays[name] = value
-        checkpoint.write_npz(path, arrays)
+        files.write_npz(path, arrays)
         assert_refused(path, ".", *parts(seed=9))
 
 
@@ -435,8 +435,8 @@ def test_an_optimizer_without_state_is_told(tmp_path, missing):
 LONG = {"epochs": 6, "patience": None}
 MOMENTS = [  # whose method, its name, at which of its calls, before or after it: in a ...
     (Adam, "_update", 25, "before"),  # step
-    (checkpoint.npy, "write_array", 3, "after"),  # write, whose file is begun
-    (checkpoint.npy, "write_array", 100, "after"),
+    (files.npy, "write_array", 3, "after"),  # write, whose file is begun
+    (files.npy, "write_array", 100, "after"),
     (os, "fsync", 7, "before"),  # write, whose file is whole
     (os, "replace", 9, "before"),
     (os, "replace", 5, "after"),  # write that has happened
@@ -489,7 +489,7 @@ def test_killed_and_resumed(tmp_path):
 
     whole = Trainer(*parts(), **OPTIONS)
     history = fit(whole, **LONG)
-    for name, value in checkpoint.read_npz(tmp_path / "weights.npz").items():
+    for name, value in files.read_npz(tmp_path / "weights.npz").items():
         assert value.tobytes() == whole.net.state_dict()[name].tobytes()
     losses = np.loadtxt(tmp_path / "losses.csv", delimiter=",", skiprows=1)[:, 1]
     np.testing.assert_array_equal(losses, history.step_losses)

@@ -106,9 +106,7 @@ def test_the_same_mask_is_drawn_again():
 
 
 class Plain:
-    """``y = x^2``, of no base class and without a ``__dict__``."""
-
-    __slots__ = ("x",)
+    """``y = x^2``, of no base class."""
 
     def forward(self, x):
         self.x = x
@@ -134,6 +132,8 @@ class Last(Layer):
 
 class Around(Layer):
     """``out = block(x)``, a net in an attribute."""
+
+    part_names = ("block",)
 
     def __init__(self, *layers):
         self.block = Sequential(*layers)
@@ -166,7 +166,7 @@ class Uncopied(ReLU):
         ([A, Around(Log())], -np.eye(4, 3) * 9, r"layer 1\.block\.0, Log\(\): its output"),
         ([A, Uncopied(), Log()], -np.eye(4, 3) * 9, "search for its origin failed: TypeError"),
     ],
-    ids=["slots", "nested outputs", "nested inputs", "a net in a layer", "uncopied"],
+    ids=["no base class", "nested outputs", "nested inputs", "a net in a layer", "uncopied"],
 )
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_any_kind_of_layer(layers, x, message):

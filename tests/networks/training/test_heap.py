@@ -45,7 +45,7 @@ def test_freed_arrays_are_not_asked_for_again():
 def test_a_trainer_and_minimize_see_to_it(monkeypatch):
     called = []
     for module in ("trainer", "minimize"):
-        module = sys.modules[f"chainrule.networks.{module}"]
+        module = sys.modules[f"chainrule.networks.training.{module}"]
         monkeypatch.setattr(module, "keep_freed_memory", lambda: called.append(1))
     net, x = Affine(np.eye(2), np.zeros(2)), np.ones((3, 2))
     Trainer(net, MSELoss(), SGD(), np.random.default_rng(0))
