@@ -265,7 +265,7 @@ class Layer:
             hint = ""
             if name in (*self.param_names, *self.buffer_names, *self.part_names):
                 hint = ", which the class declares: set it in __init__"
-            elif name in ("params", "grads") or name[:1] == "d" and name[1:] in self.param_names:
+            elif name in ("params", "grads") or (name[:1] == "d" and name[1:] in self.param_names):
                 hint = _what_is_missing(self)
             elif not name.startswith("__"):
                 hint = "; if forward() sets it, call forward() first"

@@ -267,8 +267,8 @@ class CrossEntropyLoss(Loss):
         weights = self.class_weights
         if weights is None or weights.shape != (classes,):
             raise ValueError(
-                f"{self!r}: class_weights has shape {getattr(weights, 'shape', ())}, expected ({classes},), "
-                "one for each column of the logits"
+                f"{self!r}: class_weights has shape {getattr(weights, 'shape', ())}, "
+                f"expected ({classes},), one for each column of the logits"
             )
         return np.asarray(weights[t])
 

@@ -63,7 +63,7 @@ class BatchNorm(_OfChannels):
     Parameters
     ----------
     gamma, beta : arrays of shape (C,)
-        Scale and shift; float arrays are held, not copied. `identity` makes them 1 and 0.
+        Scale and shift; float arrays are used in place. `identity` makes them 1 and 0.
     momentum : float, default 0.1
         Share of the new batch in the running averages, as in PyTorch.
     eps : float, default 1e-5
@@ -153,7 +153,7 @@ class LayerNorm(_Normalization):
     Parameters
     ----------
     gamma, beta : arrays of shape (D,) or (C, H, W)
-        Scale and shift; float arrays are held, not copied. `identity` makes them 1 and 0.
+        Scale and shift; float arrays are used in place. `identity` makes them 1 and 0.
     eps : float, default 1e-5
         Added to the variance.
 
@@ -197,7 +197,7 @@ class GroupNorm(_OfChannels):
     Parameters
     ----------
     gamma, beta : arrays of shape (C,)
-        Scale and shift; float arrays are held, not copied. `identity` makes them 1 and 0.
+        Scale and shift; float arrays are used in place. `identity` makes them 1 and 0.
     groups : int
         The channels are split into so many groups.
     eps : float, default 1e-5
