@@ -197,5 +197,6 @@ def map_layers(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def label(layer: object) -> str:
-    """Return its repr, or the name of its class if it has parts."""
-    return type(layer).__name__ if getattr(layer, "part_names", ()) else repr(layer)
+    """Return its repr, or the name of its class if it has parts or no repr of its own."""
+    plain = type(layer).__repr__ is object.__repr__
+    return type(layer).__name__ if plain or getattr(layer, "part_names", ()) else repr(layer)

@@ -17,7 +17,7 @@ def check_declared(net: Any) -> None:
     Raises
     ------
     TypeError
-        If a `Layer` holds an undeclared layer, an object that is no `Layer` holds float arrays and
+        If a layer holds an undeclared layer, an object that is no `Layer` holds float arrays and
         has neither ``params`` nor ``param_names``, or a declared parameter is no float array.
     ValueError
         If two parameters share memory without being the same array.
@@ -25,9 +25,10 @@ def check_declared(net: Any) -> None:
     owners: list[tuple[str, Any]] = []
     for place, layer in walk(net):
         where = f"{place}, {label(layer)}" if place else label(layer)
-        if isinstance(layer, Layer):
+        is_plain = not hasattr(layer, "param_names") and not hasattr(layer, "params")
+        if is_plain or isinstance(layer, Layer):
             _check_parts(where, layer)
-        elif not hasattr(layer, "param_names") and not hasattr(layer, "params"):
+        if is_plain:
             _check_plain(where, layer)
         for k, param in enumerate(own_params(layer)):
             names = getattr(layer, "param_names", ())
@@ -42,20 +43,25 @@ def check_declared(net: Any) -> None:
     _check_memory(owners)
 
 
-def _check_parts(where: str, layer: Layer) -> None:
-    declared = set(layer.part_names)
-    for name, value in vars(layer).items():
+def _check_parts(where: str, layer: Any) -> None:
+    declared = getattr(layer, "part_names", ())
+    for name, value in getattr(layer, "__dict__", {}).items():
         if name not in declared and any(True for _ in layers_in(value)):
             raise TypeError(
                 f"{where}: attribute {name!r} holds a layer that would not be trained, saved or "
                 f"switched to evaluation; declare it in the class: "
-                f"part_names = {(*layer.part_names, name)}"
+                f"part_names = {(*declared, name)}"
             )
 
 
 def _check_plain(where: str, layer: Any) -> None:
     """Check an object of a class that is no `Layer` and lists nothing."""
-    arrays = tuple(n for n, a in getattr(layer, "__dict__", {}).items() if _is_float_array(a))
+    values = getattr(layer, "__dict__", {})
+    arrays = tuple(
+        name
+        for name, value in values.items()
+        if _is_float_array(value) and not (name[:1] == "d" and name[1:] in values)
+    )
     if arrays:
         raise TypeError(
             f"{where}: it holds the arrays {', '.join(arrays)}, but has neither params nor "

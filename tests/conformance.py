@@ -41,6 +41,7 @@ from chainrule.layers import (
     Softplus,
     SpatialDropout,
     Sum,
+    SumLoss,
     Tanh,
     xavier_uniform,
 )
@@ -181,7 +182,17 @@ LOSSES = [
         (BinaryCrossEntropyLoss, x(4, 3), shares(4, 3)),
         (BinaryCrossEntropyLoss, x(4, 3, scale=100.0), labels(4, 3, classes=2)),
     )
-] + [(lambda: HuberLoss(delta=0.1), x(4, 3), x(4, 3)[::-1])]
+] + [
+    (lambda: HuberLoss(delta=0.1), x(4, 3), x(4, 3)[::-1]),
+    (lambda: CrossEntropyLoss(ignore_index=1), x(4, 3), labels(4)),
+    (lambda: CrossEntropyLoss(class_weights=[1.0, 0.0, 2.5]), x(4, 3), labels(4)),
+    (lambda: BinaryCrossEntropyLoss(positive_weight=3.0), x(4, 3), shares(4, 3)),
+    (
+        lambda: SumLoss(MSELoss(), CrossEntropyLoss(), weights=(1.0, 0.5)),
+        (x(4, 3), x(4, 2)),
+        (x(4, 3)[::-1], labels(4, classes=2)),
+    ),
+]
 
 IMAGES = [
     (lambda rng: Convolution.random(2, 3, 3, rng), x(4, 2, 6, 5)),

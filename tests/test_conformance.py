@@ -59,9 +59,7 @@ def test_backward_first_says_to_call_forward(factory, inputs):
     out = make(factory).forward(*inputs)
     if passes_anything(layer):
         return
-    with pytest.raises(
-        AttributeError, match=r"^\w+ has no '\w+'; if forward\(\) sets it, call forward\(\) first"
-    ):
+    with pytest.raises(AttributeError, match=r"^\w+ has no '\w+'; .*call forward\(\) first"):
         layer.backward(out)
 
 

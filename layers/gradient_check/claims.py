@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import Path, leaves
+from ..tree import walk
 from .errors import GradientError
 from .frozen_copy import FrozenCopy
 from .hints import shape_relation
@@ -34,6 +35,8 @@ def input_claims(
     is_loss = [np.shape(leaf) for _, leaf in leaves(out)] == [()] and _is_like_a_loss(layer)
     if len(inputs) == 1:
         dinputs = (dinputs,)
+    elif is_loss and isinstance(inputs[0], tuple):
+        dinputs = (dinputs, *(None for _ in inputs[1:]))
     elif not isinstance(dinputs, tuple):
         others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
         if others and not is_loss:
@@ -72,26 +75,26 @@ def _matched(
 def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Iterator[Claim]:
     """Yield what backward assigned for each parameter, once params and grads are found right."""
     params = copy.params
+    for _, part in walk(copy.layer):
+        if not hasattr(part, "param_names") and (listed := list(getattr(part, "params", ()))):
+            if any(a is not b for a, b in zip(listed, part.params, strict=True)):
+                raise GradientError(f"{name}: params makes new arrays, expected the trained arrays")
+            if len(grads := getattr(part, "grads", ())) != len(listed):
+                raise GradientError(
+                    f"{name}: grads lists {len(grads)}, expected {len(listed)}, as params does"
+                )
     try:
         grads = copy.grads
     except AttributeError as error:
-        names = ["d" + n for n in getattr(copy.layer, "param_names", ())]
-        missing = ", ".join(n for n in names if not hasattr(copy.layer, n)) or "grads"
-        raise GradientError(f"{name}: backward assigned no {missing}") from error
-    if len(params) != len(grads):
-        raise GradientError(
-            f"{name}: grads lists {len(grads)}, expected {len(params)}, as params does"
+        missing = ", ".join(
+            f"{place}.d{n}".lstrip(".")
+            for place, part in walk(copy.layer)
+            for n in getattr(part, "param_names", ())
+            if not hasattr(part, f"d{n}")
         )
-    if any(a is not b for a, b in zip(params, copy.params, strict=True)):
-        raise GradientError(f"{name}: params makes new arrays, expected the trained arrays")
+        raise GradientError(f"{name}: backward assigned no {missing or 'grads'}") from error
     labels = copy.gradient_names()
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        if not isinstance(param, np.ndarray) or param.dtype.kind != "f":
-            what = getattr(param, "dtype", type(param).__name__)
-            raise GradientError(
-                f"{name}: the parameter of {labels[k]} is of type {what}, expected a float array, "
-                "trained in place; as_parameter makes one"
-            )
         yield Claim(
             labels[k], None, k, _fitting(name, labels[k], param, grad, dtype, "its parameter")
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..base import Array
 from ..tree import own_params, params_and_grads, params_of, walk
 
 
@@ -18,38 +19,24 @@ class FrozenCopy:
     Parameters
     ----------
     layer : object with ``forward`` and ``backward``
-        The layer, which is left as it is. Arrays that are one in it are one in the copy.
+        The layer, which is left as it is. One array in it is one in the copy; views stay views.
     dtype : dtype, default float64
         What the float arrays in the attributes of the copy and its parts become.
     """
 
     def __init__(self, layer: Any, dtype: DTypeLike = np.float64) -> None:
-        self.layer = copy.deepcopy(layer)
-        self.dtype = np.dtype(dtype)
-        self._cast: dict[int, Any] = {}
-        self._keep: list[Any] = []  # so that no id is used again
-        for _, part in walk(self.layer):
-            for name, value in vars(part).items() if hasattr(part, "__dict__") else ():
-                if name not in getattr(part, "part_names", ()):
-                    vars(part)[name] = self._as_dtype(value)
+        held = [thing for _, part in walk(layer) for thing in _inside(getattr(part, "__dict__", 0))]
+        floats = [a for a in held if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        # deepcopy takes what the memo holds for an object's id as that object's copy.
+        memory: dict[int, Array] = {}
+        memo: Any = {id(array): _cast(array, np.dtype(dtype), memory) for array in floats}
+        self.layer = copy.deepcopy(layer, memo)
         self.frozen = [
             (bits, bits.state)
             for _, part in walk(self.layer)
-            for bits in _generators(getattr(part, "__dict__", {}))
+            for thing in _inside(getattr(part, "__dict__", 0))
+            if (bits := getattr(thing, "bit_generator", getattr(thing, "_bit_generator", None)))
         ]
-
-    def _as_dtype(self, value: Any) -> Any:
-        """Cast the float arrays in a value, those in lists, tuples and dicts too."""
-        if isinstance(value, dict):
-            return {key: self._as_dtype(v) for key, v in value.items()}
-        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-            return type(value)(self._as_dtype(v) for v in value)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            if id(value) not in self._cast:
-                self._cast[id(value)] = value.astype(self.dtype, copy=False)
-                self._keep.append(value)
-            return self._cast[id(value)]
-        return value
 
     def forward(self, *inputs: Any) -> Any:
         for bits, state in self.frozen:
@@ -76,13 +63,25 @@ class FrozenCopy:
             for k, param in enumerate(own_params(part)):
                 name = f"grads[{k}]" if names is None else f"d{names[k]}"
                 named.setdefault(id(param), prefix + name)
-        return [named[id(param)] for param in self.params]
+        return [named.get(id(p), f"grads[{k}]") for k, p in enumerate(self.params)]
 
 
-def _generators(value: Any) -> Iterator[Any]:
-    """Yield the bit generators in a value, those in lists, tuples and dicts too."""
-    if isinstance(value, np.random.Generator):
-        yield value.bit_generator
-    elif isinstance(value, dict | list | tuple):
+def _inside(value: Any) -> Iterator[Any]:
+    """Yield a value and what it holds in lists, tuples and dicts."""
+    if isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _generators(part)
+            yield from _inside(part)
+    else:
+        yield value
+
+
+def _cast(array: Array, dtype: np.dtype[Any], memory: dict[int, Array]) -> Array:
+    """Return the array in another dtype; what shared memory does so again."""
+    owner = array.base if isinstance(array.base, np.ndarray) else array
+    if owner.dtype != array.dtype:
+        return array.astype(dtype)
+    if id(owner) not in memory:
+        memory[id(owner)] = owner.ravel(order="K").astype(dtype)
+    start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    offset, *strides = (n // array.itemsize * dtype.itemsize for n in (start, *array.strides))
+    return np.ndarray(array.shape, dtype, memory[id(owner)], offset, strides)

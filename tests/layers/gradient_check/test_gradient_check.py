@@ -307,8 +307,7 @@ class Scale2(Layer):
         return x * self.W
 
     def backward(self, dout):
-        self.dW = (dout * self.x).sum(axis=0)
-        self.dflat = self.dW.copy()
+        self.dflat = (dout * self.x).sum(axis=0)
         return dout * self.W
 
 
