@@ -164,7 +164,9 @@ class SelfAttention(Layer):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W and Wo are drawn from `rng` by `init`; b and bo are zero."""
-        D = as_count(size, "SelfAttention.random: size")
+        name = "SelfAttention.random"
+        D, rng = as_count(size, f"{name}: size"), as_generator(rng, f"{name}: rng")
+        dtype = as_float_dtype(dtype, f"{name}: dtype")
         W, Wo = init((D, 3 * D), D, D, rng, dtype), init((D, D), D, D, rng, dtype)
         return cls(W, np.zeros(3 * D, dtype), Wo, np.zeros(D, dtype), heads, causal=causal)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
-from ..checks import as_count, as_generator, as_parameter
+from ..checks import as_count, as_float_dtype, as_generator, as_parameter
 
 
 class Embedding(Layer):
@@ -43,9 +43,10 @@ class Embedding(Layer):
         dtype: DTypeLike = np.float32,
     ) -> Self:
         """Return a layer whose W is normal with standard deviation `std`."""
-        V, D = as_count(vocab, "Embedding.random: vocab"), as_count(size, "Embedding.random: size")
-        rng = as_generator(rng, "Embedding.random: rng")
-        return cls(rng.normal(0, std, (V, D)).astype(dtype))
+        name = "Embedding.random"
+        V, D = as_count(vocab, f"{name}: vocab"), as_count(size, f"{name}: size")
+        W = as_generator(rng, f"{name}: rng").normal(0, std, (V, D))
+        return cls(W.astype(as_float_dtype(dtype, f"{name}: dtype")))
 
     def forward(self, x: Any) -> Array:
         self.x = x = self._indices(x)
@@ -120,7 +121,8 @@ class PositionalEmbedding(Layer):
         """Return a layer whose W is normal with standard deviation `std`."""
         name = "PositionalEmbedding.random"
         L, D = as_count(length, f"{name}: length"), as_count(size, f"{name}: size")
-        return cls(as_generator(rng, f"{name}: rng").normal(0, std, (L, D)).astype(dtype))
+        W = as_generator(rng, f"{name}: rng").normal(0, std, (L, D))
+        return cls(W.astype(as_float_dtype(dtype, f"{name}: dtype")))
 
     def expects(self, shape: tuple[int, ...]) -> str:
         L, D = self.W.shape

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
-from ..checks import as_count, as_parameter
+from ..checks import as_parameter
 from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, initial_states, split_dout, time_major
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
 
 class GRU(Layer):
@@ -80,10 +80,8 @@ class GRU(Layer):
         return_state: bool = False,
     ) -> Self:
         """Return a layer whose Wx and Wh are drawn from `rng` by `init`; bx and bh are zero."""
-        D, H = as_count(inputs, "GRU.random: inputs"), as_count(hidden, "GRU.random: hidden")
-        Wx, Wh = init((D, 3 * H), D, H, rng, dtype), init((H, 3 * H), H, H, rng, dtype)
-        bx, bh = np.zeros(3 * H, dtype), np.zeros(3 * H, dtype)
-        return cls(Wx, Wh, bx, bh, return_state=return_state)
+        Wx, Wh = draw_weights("GRU.random", 3, inputs, hidden, rng, init, dtype)
+        return cls(Wx, Wh, np.zeros_like(Wh[0]), np.zeros_like(Wh[0]), return_state=return_state)
 
     def expects(self, shape: tuple[int, ...]) -> str:
         D = len(self.Wx)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
-from ..checks import as_count, as_parameter
+from ..checks import as_parameter
 from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, initial_states, split_dout, time_major
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
 
 class LSTM(Layer):
@@ -79,9 +79,8 @@ class LSTM(Layer):
         b is zero, but 1 for the forget gate: at first the layer remembers. Jozefowicz, Zaremba,
         Sutskever (2015), https://proceedings.mlr.press/v37/jozefowicz15.html
         """
-        D, H = as_count(inputs, "LSTM.random: inputs"), as_count(hidden, "LSTM.random: hidden")
-        Wx, Wh = init((D, 4 * H), D, H, rng, dtype), init((H, 4 * H), H, H, rng, dtype)
-        b = np.zeros(4 * H, dtype)
+        Wx, Wh = draw_weights("LSTM.random", 4, inputs, hidden, rng, init, dtype)
+        b, H = np.zeros_like(Wh[0]), len(Wh)
         b[H : 2 * H] = 1
         return cls(Wx, Wh, b, return_state=return_state)
 

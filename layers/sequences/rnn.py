@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
-from ..checks import as_count, as_parameter
+from ..checks import as_parameter
 from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, initial_states, split_dout, time_major
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
 
 class RNN(Layer):
@@ -62,9 +62,8 @@ class RNN(Layer):
         return_state: bool = False,
     ) -> Self:
         """Return a layer whose Wx and Wh are drawn from `rng` by `init` and whose b is zero."""
-        D, H = as_count(inputs, "RNN.random: inputs"), as_count(hidden, "RNN.random: hidden")
-        Wx, Wh = init((D, H), D, H, rng, dtype), init((H, H), H, H, rng, dtype)
-        return cls(Wx, Wh, np.zeros(H, dtype), return_state=return_state)
+        Wx, Wh = draw_weights("RNN.random", 1, inputs, hidden, rng, init, dtype)
+        return cls(Wx, Wh, np.zeros_like(Wh[0]), return_state=return_state)
 
     def expects(self, shape: tuple[int, ...]) -> str:
         D = len(self.Wx)

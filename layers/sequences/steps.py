@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..base import Array, Layer
+from ..checks import as_count, as_float_dtype, as_generator
+from ..initializers import Initializer
 
 
 def time_major(x: Array) -> Array:
@@ -49,6 +52,15 @@ def split_dout(layer: Layer, dout: Any, hs: Array, states: int) -> list[Array]:
         raise ValueError(f"{layer!r}: dout is {came}, expected a tuple of {1 + states} gradients")
     dhs = layer.as_dout(douts[0], (n, steps, hidden))
     return [dhs.swapaxes(0, 1), *(layer.as_dout(dstate, (n, hidden)) for dstate in douts[1:])]
+
+
+def draw_weights(
+    owner: str, gates: int, inputs: Any, hidden: Any, rng: Any, init: Initializer, dtype: DTypeLike
+) -> tuple[Array, Array]:
+    """Return Wx (D, gates H) and Wh (H, gates H), drawn by `init` with the fans of one gate."""
+    D, H = as_count(inputs, f"{owner}: inputs"), as_count(hidden, f"{owner}: hidden")
+    rng, dtype = as_generator(rng, f"{owner}: rng"), as_float_dtype(dtype, f"{owner}: dtype")
+    return init((D, gates * H), D, H, rng, dtype), init((H, gates * H), H, H, rng, dtype)
 
 
 def check_weights(owner: str, gates: int, Wx: Array, Wh: Array, **biases: Array) -> None:
