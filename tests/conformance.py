@@ -91,6 +91,11 @@ def backwards(rng):
     return Sequential(Reverse(), GRU.random(3, 2, rng), Reverse())
 
 
+def tied_words(rng):
+    words = Embedding.random(7, 3, rng)
+    return Sequential(words, Tanh(), Affine(words.W, x(7), transposed=True))
+
+
 def tied(rng):
     W = rng.normal(size=(3, 3))
     return Sequential(Affine(W, rng.normal(size=3)), Tanh(), Affine(W, rng.normal(size=3)))
@@ -163,6 +168,8 @@ WEIGHTS = [
     (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e8)),
     (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e-8)),
     (lambda: Affine([[1, 2], [3, 4]], [5, 6]), x(4, 2)),
+    (lambda: Affine([[1, 2], [3, 4], [5, 6]], [5, 6, 7], transposed=True), x(4, 2)),
+    (lambda: Affine([[1.0, 2], [3, 4], [5, 6]], [5, 6, 7], transposed=True), x(2, 4, 2)),
     (lambda rng: Affine.random(40, 30, rng), x(20, 40)),
 ]
 
@@ -307,6 +314,7 @@ SEQUENCES = [
     (Reverse, x(3, 4, 2)),
     (lambda rng: GaussianSample(rng), x(3, 4), x(3, 4, scale=0.5)),
     (lambda: GaussianKL(), x(3, 4), x(3, 4, scale=0.5)),
+    (tied_words, labels(3, 5, classes=7)),
     (lambda rng: recurrent_net(7, 4, 3, rng, depth=2), labels(3, 5, classes=7)),
     (lambda rng: transformer_net(7, 5, 4, 2, 2, rng), labels(3, 5, classes=7)),
 ]

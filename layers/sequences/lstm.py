@@ -94,8 +94,8 @@ class LSTM(Layer):
         H = len(self.Wh)
         half = np.repeat(np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype), H)  # g is tanh(a) itself
         ax = ((self.Wx * half).T @ x.reshape(-1, D).T).reshape(4 * H, steps, n)
-        WhT, b = (self.Wh * half).T, (self.b * half)[:, np.newaxis]
-        half = half[:, np.newaxis]
+        ax += (self.b * half)[:, np.newaxis, np.newaxis]
+        WhT, half = (self.Wh * half).T, half[:, np.newaxis]
         self.gates = np.empty_like(ax, shape=(steps, 4 * H, n))
         self.h = h = np.empty_like(ax, shape=(steps + 1, n, H))
         self.c = c = np.empty_like(ax, shape=(steps + 1, H, n))
@@ -105,7 +105,6 @@ class LSTM(Layer):
         for t in range(steps):
             a = WhT @ h[t].T
             a += ax[:, t]
-            a += b
             y = np.tanh(a, out=self.gates[t])
             y *= half
             y += 1 - half
