@@ -22,6 +22,7 @@ from .initializers import (
     xavier_uniform,
     zeros,
 )
+from .joining import Concatenate, Reverse, Slice
 from .losses import (
     BinaryCrossEntropyLoss,
     CrossEntropyLoss,
@@ -31,20 +32,38 @@ from .losses import (
     SumLoss,
 )
 from .normalization import BatchNorm, GroupNorm, LayerNorm
+from .sampling import GaussianKL, GaussianSample
+from .sequences import (
+    GRU,
+    LSTM,
+    RNN,
+    Attention,
+    Embedding,
+    PositionalEmbedding,
+    SelfAttention,
+)
 from .shape import Flatten, Pad, Reshape
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AddLayer",
     "Affine",
+    "Attention",
     "AveragePooling",
     "BatchNorm",
     "BinaryCrossEntropyLoss",
+    "Concatenate",
     "Convolution",
     "ConvolutionTranspose",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GaussianKL",
+    "GaussianSample",
     "GlobalAveragePooling",
     "GradientError",
     "GroupNorm",
@@ -60,10 +79,14 @@ __all__ = [
     "MaxPooling",
     "MulLayer",
     "Pad",
+    "PositionalEmbedding",
     "ReLU",
     "Repeat",
     "Reshape",
+    "Reverse",
+    "SelfAttention",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
     "SpatialDropout",

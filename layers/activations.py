@@ -83,22 +83,24 @@ class LeakyReLU(Layer):
 class GELU(Layer):
     """``y = x * Phi(x)``;  ``dx = dout * (Phi(x) + x * phi(x))``.
 
-    ``Phi`` and ``phi`` are the normal distribution's cumulative and density functions; exact, by
-    erf. Hendrycks, Gimpel (2016), Gaussian Error Linear Units, https://arxiv.org/abs/1606.08415
+    ``Phi`` and ``phi`` are the normal distribution's cumulative and density functions. Hendrycks,
+    Gimpel (2016), Gaussian Error Linear Units, https://arxiv.org/abs/1606.08415
+
+    Notes
+    -----
+    In float64 Phi is exact, by erf; in float32 it comes from a polynomial, with an error of at
+    most 4e-7, in a third of the time.
     """
 
     def forward(self, x: Any) -> Array:
-        from scipy.special import ndtr
-
         self.x = x = self.as_input(x)
-        self.Phi = ndtr(x)
+        # Beyond 40 the density is 0, and x^2 might overflow.
+        self.phi = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
+        self.Phi = _normal_cdf(x, self.phi)
         return x * self.Phi
 
     def backward(self, dout: Any) -> Array:
-        x = self.x
-        # Beyond 40 the density is 0, and x^2 might overflow.
-        phi = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
-        return self.as_dout(dout, x.shape) * (self.Phi + x * phi)
+        return self.as_dout(dout, self.x.shape) * (self.Phi + self.x * self.phi)
 
 
 class Softplus(Layer):
@@ -129,6 +131,29 @@ class Softmax(Layer):
     def backward(self, dout: Any) -> Array:
         y, dout = self.y, self.as_dout(dout, self.y.shape)
         return y * (dout - (dout * y).sum(axis=-1, keepdims=True))
+
+
+def _normal_cdf(x: Array, phi: Array) -> Array:
+    """Return Phi(x), of which phi(x) is the derivative.
+
+    For float32, ``Phi(-|x|) = phi(x) (c1 t + ... + c5 t^5)``, ``t = 1 / (1 + p |x|)``: formula
+    26.2.17 of Abramowitz, Stegun (1964), Handbook of Mathematical Functions.
+    """
+    if x.dtype != np.float32:
+        from scipy.special import ndtr
+
+        return ndtr(x)
+    t = np.abs(x)
+    t *= 0.2316419
+    t += 1
+    np.divide(1, t, out=t)
+    tail = t * 1.330274429
+    for c in (-1.821255978, 1.781477937, -0.356563782, 0.319381530):
+        tail += c
+        tail *= t
+    tail *= phi
+    np.subtract(0.5, tail, out=tail)
+    return np.copysign(tail, x, out=tail) + 0.5  # 1 - tail where x > 0
 
 
 _QUIET = Context()

@@ -72,6 +72,9 @@ class Affine(Layer):
         Weights; a float array is used in place: training changes the caller's array.
     b : array of shape (M,)
         Bias, likewise.
+    transposed : bool, default False
+        Whether W has shape (M, D) and ``out = x @ W.T + b``, ``dx = dout @ W``,
+        ``dW = dout.T @ x``: an output layer tied to an Embedding takes the same array W.
 
     Notes
     -----
@@ -80,10 +83,12 @@ class Affine(Layer):
 
     param_names = ("W", "b")
 
-    def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
+    def __init__(self, W: ArrayLike, b: ArrayLike, *, transposed: bool = False) -> None:
         self.W, self.b = _as_weights(W, "Affine"), as_parameter(b, "Affine: b")
-        if self.b.shape != (self.W.shape[1],):
-            raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({self.W.shape[1]},)")
+        self.transposed = transposed
+        outputs = self._matrix().shape[1]
+        if self.b.shape != (outputs,):
+            raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({outputs},)")
 
     @classmethod
     def random(
@@ -100,26 +105,31 @@ class Affine(Layer):
         return cls(W, np.zeros(outputs, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
-        inputs = self.W.shape[0]
+        inputs = self._matrix().shape[0]
         return "" if len(shape) >= 2 and shape[-1] == inputs else f"(N, {inputs})"
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        out = product(x, self.W)
+        out = product(x, self._matrix())
         out += self.b
         return out
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return product(np.asarray(dout), self.W.T)
+        return product(np.asarray(dout), self._matrix().T)
 
     def backward_params(self, dout: Any) -> None:
-        dout = rows(self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1])))
-        self.dW = rows(self.x).T.dot(dout)
+        x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))
+        self.dW = dout.T.dot(x) if self.transposed else x.T.dot(dout)
         self.db = dout.sum(axis=0)
 
+    def _matrix(self) -> Array:
+        """Return W as (D, M)."""
+        return self.W.T if self.transposed else self.W
+
     def __repr__(self) -> str:
-        return f"Affine({self.W.shape[0]} -> {self.W.shape[1]})"
+        inputs, outputs = self._matrix().shape
+        return f"Affine({inputs} -> {outputs}{', transposed' * self.transposed})"
 
 
 def rows(x: Array) -> Array:

@@ -15,7 +15,14 @@ from .optimizers import (
     clip_values,
     schedules,
 )
-from .recipes import deep_conv_net, one_layer_net, simple_conv_net, two_layer_net
+from .recipes import (
+    deep_conv_net,
+    one_layer_net,
+    recurrent_net,
+    simple_conv_net,
+    transformer_net,
+    two_layer_net,
+)
 from .sequential import Branch, Parallel, Sequential
 from .training import History, Trainer, accuracy, minimize
 
@@ -40,8 +47,10 @@ __all__ = [
     "deep_conv_net",
     "minimize",
     "one_layer_net",
+    "recurrent_net",
     "schedules",
     "simple_conv_net",
+    "transformer_net",
     "two_layer_net",
     "value_and_grads",
 ]

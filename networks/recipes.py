@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..layers import (
+    GELU,
+    GRU,
+    LSTM,
+    RNN,
     AddLayer,
     Affine,
     BatchNorm,
     Convolution,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePooling,
     Identity,
+    Layer,
+    LayerNorm,
     MaxPooling,
+    PositionalEmbedding,
     ReLU,
+    SelfAttention,
     Sigmoid,
     he_normal,
     uniform,
@@ -102,3 +113,110 @@ def deep_conv_net(
         *(convolution(32, 64), ReLU(), residual(64), GlobalAveragePooling()),
         *(Dropout(dropout, rng), Affine.random(64, 10, rng, dtype=dtype)),
     )
+
+
+def recurrent_net(
+    vocab: int,
+    size: int,
+    hidden: int,
+    rng: np.random.Generator,
+    *,
+    cell: type[RNN] | type[LSTM] | type[GRU] = LSTM,
+    depth: int = 1,
+    dropout: float = 0.0,
+    dtype: DTypeLike = np.float32,
+) -> Sequential:
+    """Return logits (N, T, vocab) of the next word for words (N, T): recurrent layers on a stack.
+
+    Words are embedded in `size` numbers, each of `depth` layers has `hidden` numbers. Mikolov et
+    al. (2010), Recurrent neural network based language model,
+    https://doi.org/10.21437/Interspeech.2010-343
+
+    Parameters
+    ----------
+    vocab, size, hidden : int
+        Number of words, of numbers for each word, and of numbers in the state.
+    rng : numpy.random.Generator
+        Draws the weights, and in training what is dropped.
+    cell : {RNN, LSTM, GRU}, default LSTM
+        The recurrent layer.
+    depth : int, default 1
+        Number of recurrent layers.
+    dropout : float, default 0.0
+        Rate of dropout before each layer after the embedding.
+    dtype : dtype, default float32
+        Of all parameters.
+    """
+    widths = [size] + [hidden] * depth
+    return Sequential(
+        Embedding.random(vocab, size, rng, std=1.0, dtype=dtype),
+        *(
+            layer
+            for inputs in widths[:-1]
+            for layer in (*_dropout(dropout, rng), cell.random(inputs, hidden, rng, dtype=dtype))
+        ),
+        *_dropout(dropout, rng),
+        Affine.random(hidden, vocab, rng, init=xavier_normal, dtype=dtype),
+    )
+
+
+def transformer_net(
+    vocab: int,
+    length: int,
+    size: int,
+    heads: int,
+    depth: int,
+    rng: np.random.Generator,
+    *,
+    dropout: float = 0.0,
+    dtype: DTypeLike = np.float32,
+) -> Sequential:
+    """Return logits (N, T, vocab) of the next word for words (N, T): a small GPT.
+
+    `depth` blocks, each ``x + attention(norm(x))`` and then ``x + mlp(norm(x))``, with causal
+    attention and a GELU layer of 4 `size`. Radford et al. (2019), Language Models are Unsupervised
+    Multitask Learners; the norm before each part: Xiong et al. (2020), On Layer Normalization in
+    the Transformer Architecture, https://arxiv.org/abs/2002.04745
+
+    Parameters
+    ----------
+    vocab, length, size : int
+        Number of words, longest sequence, and numbers for each word.
+    heads, depth : int
+        Heads of each attention, a divisor of `size`, and number of blocks.
+    rng : numpy.random.Generator
+        Draws the weights, and in training what is dropped.
+    dropout : float, default 0.0
+        Rate of dropout after the embeddings, and after each attention and mlp.
+    dtype : dtype, default float32
+        Of all parameters.
+    """
+
+    def normal(shape: Any, fan_in: int, fan_out: int, rng: Any, dtype: DTypeLike) -> Any:
+        return rng.normal(0.0, 0.02, shape).astype(dtype)
+
+    def residual(*layers: Layer) -> Sequential:
+        block = Sequential(LayerNorm.identity(size, dtype=dtype), *layers, *_dropout(dropout, rng))
+        return Sequential(Branch(2), Parallel(block, Identity()), AddLayer())
+
+    def block() -> tuple[Sequential, Sequential]:
+        attention = SelfAttention.random(size, heads, rng, causal=True, init=normal, dtype=dtype)
+        mlp = (
+            Affine.random(size, 4 * size, rng, init=normal, dtype=dtype),
+            GELU(),
+            Affine.random(4 * size, size, rng, init=normal, dtype=dtype),
+        )
+        return residual(attention), residual(*mlp)
+
+    return Sequential(
+        Embedding.random(vocab, size, rng, dtype=dtype),
+        PositionalEmbedding.random(length, size, rng, dtype=dtype),
+        *_dropout(dropout, rng),
+        *(part for _ in range(depth) for part in block()),
+        LayerNorm.identity(size, dtype=dtype),
+        Affine.random(size, vocab, rng, init=normal, dtype=dtype),
+    )
+
+
+def _dropout(rate: float, rng: np.random.Generator) -> tuple[Dropout, ...]:
+    return (Dropout(rate, rng),) if rate else ()

@@ -11,16 +11,24 @@ import pytest
 
 from chainrule.layers import (
     GELU,
+    GRU,
+    LSTM,
+    RNN,
     AddLayer,
     Affine,
+    Attention,
     AveragePooling,
     BatchNorm,
     BinaryCrossEntropyLoss,
+    Concatenate,
     Convolution,
     ConvolutionTranspose,
     CrossEntropyLoss,
     Dropout,
+    Embedding,
     Flatten,
+    GaussianKL,
+    GaussianSample,
     GlobalAveragePooling,
     GroupNorm,
     HuberLoss,
@@ -33,10 +41,14 @@ from chainrule.layers import (
     MSELoss,
     MulLayer,
     Pad,
+    PositionalEmbedding,
     ReLU,
     Repeat,
     Reshape,
+    Reverse,
+    SelfAttention,
     Sigmoid,
+    Slice,
     Softmax,
     Softplus,
     SpatialDropout,
@@ -45,7 +57,15 @@ from chainrule.layers import (
     Tanh,
     xavier_uniform,
 )
-from chainrule.networks import Branch, Parallel, Sequential, one_layer_net, two_layer_net
+from chainrule.networks import (
+    Branch,
+    Parallel,
+    Sequential,
+    one_layer_net,
+    recurrent_net,
+    transformer_net,
+    two_layer_net,
+)
 
 
 def x(*shape, scale=1.0, dtype=np.float64):
@@ -66,6 +86,15 @@ def shares(*shape):
 def residual(rng):
     block = Sequential(Affine.random(3, 5, rng), Tanh(), Affine.random(5, 3, rng))
     return Sequential(Branch(2), Parallel(block, Identity()), AddLayer())
+
+
+def backwards(rng):
+    return Sequential(Reverse(), GRU.random(3, 2, rng), Reverse())
+
+
+def tied_words(rng):
+    words = Embedding.random(7, 3, rng)
+    return Sequential(words, Tanh(), Affine(words.W, x(7), transposed=True))
 
 
 def tied(rng):
@@ -140,6 +169,8 @@ WEIGHTS = [
     (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e8)),
     (lambda rng: Affine.random(3, 2, rng), x(4, 3, scale=1e-8)),
     (lambda: Affine([[1, 2], [3, 4]], [5, 6]), x(4, 2)),
+    (lambda: Affine([[1, 2], [3, 4], [5, 6]], [5, 6, 7], transposed=True), x(4, 2)),
+    (lambda: Affine([[1.0, 2], [3, 4], [5, 6]], [5, 6, 7], transposed=True), x(2, 4, 2)),
     (lambda rng: Affine.random(40, 30, rng), x(20, 40)),
 ]
 
@@ -258,6 +289,48 @@ NETWORKS = [
 ]
 
 
+SEEN = np.array([[True, True, False, True], [False] * 4, [True] * 4])  # one row sees nothing
+
+SEQUENCES = [
+    *(
+        (lambda rng, cell=cell, last=last: cell.random(2, 5, rng, return_state=last), *inputs)
+        for cell, states in ((RNN, [x(3, 5)]), (LSTM, [x(3, 5), x(3, 5)]), (GRU, [x(3, 5)]))
+        for last in (False, True)
+        for inputs in ([x(3, 4, 2)], [x(3, 4, 2), *states], [x(3, 1, 2, dtype=np.float32)])
+    ),
+    (
+        lambda rng: Sequential(
+            *(RNN.random(2, 3, rng), Dropout(0.3, rng)),
+            *(Branch(2), Parallel(LSTM.random(3, 2, rng), backwards(rng)), Concatenate()),
+            *(Slice(np.s_[:, -1]), Affine.random(4, 3, rng)),
+        ),
+        x(3, 4, 2),
+    ),
+    (lambda rng: Embedding.random(7, 3, rng), labels(3, 4, classes=7)),
+    (lambda rng: Embedding.random(7, 3, rng), labels(5, classes=7).astype(np.uint8)),
+    (lambda rng: PositionalEmbedding.random(6, 2, rng), x(3, 4, 2)),
+    (lambda rng: PositionalEmbedding.random(4, 2, rng), x(3, 4, 2, dtype=np.float32)),
+    (Attention, x(3, 4, 5), x(3, 6, 5), x(3, 6, 2)),
+    (Attention, x(3, 2, 4, 5), x(3, 2, 4, 5, scale=30.0), x(3, 2, 4, 2), SEEN[:, None, None]),
+    (Attention, x(3, 4, 5), x(3, 4, 5), x(3, 4, 2), np.tri(4, dtype=bool)),
+    *(
+        (lambda rng, causal=causal: SelfAttention.random(6, 2, rng, causal=causal), *inputs)
+        for causal in (False, True)
+        for inputs in ([x(3, 4, 6)], [x(3, 4, 6), SEEN])
+    ),
+    (Concatenate, x(3, 4, 2), x(3, 4, 3), x(3, 4, 1)),
+    (lambda: Concatenate(axis=1), x(3, 2), labels(3, 4)),
+    (lambda: Slice(np.s_[:, -1]), x(3, 4, 2)),
+    (lambda: Slice(np.s_[..., 1::2]), x(3, 4, 5, dtype=np.float32)),
+    (Reverse, x(3, 4, 2)),
+    (lambda rng: GaussianSample(rng), x(3, 4), x(3, 4, scale=0.5)),
+    (lambda: GaussianKL(), x(3, 4), x(3, 4, scale=0.5)),
+    (tied_words, labels(3, 5, classes=7)),
+    (lambda rng: recurrent_net(7, 4, 3, rng, depth=2), labels(3, 5, classes=7)),
+    (lambda rng: transformer_net(7, 5, 4, 2, 2, rng), labels(3, 5, classes=7)),
+]
+
+
 def make(factory, seed=0):
     """Return the layer that a row makes."""
     draws = "rng" in inspect.signature(factory).parameters
@@ -280,5 +353,6 @@ TABLE = [
     + IMAGES
     + NORMALIZATION
     + NETWORKS
+    + SEQUENCES
     for inputs in [tuple(inputs)]
 ]

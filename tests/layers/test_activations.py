@@ -78,3 +78,13 @@ def test_softmax_against_scipy_and_its_whole_jacobian():
 
 def test_unsigned_integers_do_not_wrap():
     np.testing.assert_allclose(Sigmoid().forward(np.array([3], np.uint8)), special.expit(3))
+
+
+def test_gelu_in_float32_is_near_the_exact_one():
+    x = np.linspace(-12, 12, 100_001)
+    gelu, exact = GELU(), GELU()
+    np.testing.assert_allclose(gelu.forward(x.astype(np.float32)), exact.forward(x), atol=6e-7)
+    assert np.abs(gelu.Phi - exact.Phi).max() < 4e-7
+    ones = np.ones_like(x)
+    dx = gelu.backward(ones.astype(np.float32))
+    np.testing.assert_allclose(dx, exact.backward(ones), atol=6e-7)

@@ -92,3 +92,14 @@ def test_normal_initializers_have_their_papers_spread(name, scale):
     W = MatMul.random(400, 300, np.random.default_rng(0), init=init, dtype=np.float64).W
     np.testing.assert_allclose(W.std(), scale, rtol=0.01)
     np.testing.assert_allclose(W.mean(), 0, atol=4 * scale / np.sqrt(W.size))
+
+
+def test_transposed_is_the_layer_of_the_transposed_matrix():
+    rng = np.random.default_rng(0)
+    W, b, x, dout = (rng.normal(size=shape) for shape in ((3, 2), 2, (5, 3), (5, 2)))
+    plain, tied = Affine(W, b), Affine(W.T.copy(), b, transposed=True)
+    np.testing.assert_allclose(tied.forward(x), plain.forward(x))
+    np.testing.assert_allclose(tied.backward(dout), plain.backward(dout))
+    np.testing.assert_allclose(tied.dW, plain.dW.T)
+    np.testing.assert_allclose(tied.db, plain.db)
+    assert repr(tied) == "Affine(3 -> 2, transposed)"

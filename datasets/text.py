@@ -1,0 +1,166 @@
+"""Texts for sequence nets: characters and their codes, random crops, sums and dates to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._rng import check_rng
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+
+
+class Characters:
+    """The characters of a text and their codes, 0 to V - 1, in the order of Unicode.
+
+    Parameters
+    ----------
+    text : str
+        Every character in it gets a code.
+
+    Attributes
+    ----------
+    characters : str
+        Each character once; the code of ``characters[k]`` is k.
+
+    Examples
+    --------
+    >>> letters = Characters("banana")
+    >>> letters.encode("nab")
+    array([2, 0, 1])
+    >>> letters.decode([1, 0, 2])
+    'ban'
+    """
+
+    def __init__(self, text: str) -> None:
+        self.characters = "".join(sorted(set(text)))
+        self._codes = {character: code for code, character in enumerate(self.characters)}
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str | Sequence[str]) -> NDArray[np.intp]:
+        """Return the codes of a text (T,), or of N texts of equal length (N, T).
+
+        Raises
+        ------
+        ValueError
+            If a character is unknown, or the texts are not equally long.
+        """
+        if not isinstance(text, str):
+            if len({len(line) for line in text}) > 1:
+                raise ValueError("Characters.encode: texts of different lengths; pad them first")
+            return self.encode("".join(text)).reshape(len(text), -1)
+        try:
+            return np.fromiter((self._codes[character] for character in text), np.intp, len(text))
+        except KeyError as error:
+            unknown = error.args[0]
+            raise ValueError(
+                f"Characters.encode: {unknown!r} at {text.index(unknown)} is none of the "
+                f"{len(self)} characters {self.characters[:40]!r}"
+            ) from None
+
+    def decode(self, codes: ArrayLike) -> str:
+        """Return the text of codes (T,)."""
+        return "".join(self.characters[code] for code in np.asarray(codes))
+
+    def __repr__(self) -> str:
+        return f"Characters({self.characters!r:.60})"
+
+
+def crops(
+    text: NDArray[Any], n: int, length: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return n random pieces (n, length) of a text, and each piece one place further on.
+
+    Parameters
+    ----------
+    text : array of shape (T,)
+        Codes. Only the pieces are copied, so that it may be a `numpy.memmap`, such as
+        ``np.memmap(path, np.uint8, "r")``, the bytes of a file.
+    n, length : int
+        Number of pieces, and their length, less than T.
+    rng : numpy.random.Generator
+        Draws where they begin.
+
+    Returns
+    -------
+    x, t : arrays of shape (n, length)
+        Inputs and targets: the next character after each.
+
+    Raises
+    ------
+    ValueError
+        If the text is not one row of more than `length` codes.
+    """
+    check_rng("crops", rng)
+    if text.ndim != 1 or not 0 < length < len(text):
+        raise ValueError(
+            f"crops: text has shape {text.shape} and length is {length}, expected one row of more "
+            "than `length` codes"
+        )
+    starts = rng.integers(len(text) - length, size=(n, 1))
+    places = starts + np.arange(length + 1)
+    pieces = np.asarray(text[places])
+    return pieces[:, :-1], pieces[:, 1:]
+
+
+def language_reference() -> str:
+    """Return Python's own language reference, a text of about half a million characters.
+
+    It comes with the standard library, as `pydoc_data.topics`, and differs between versions.
+    """
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def additions(n: int, rng: np.random.Generator, digits: int = 3) -> tuple[list[str], list[str]]:
+    """Return n sums such as ``"57+5   "`` and their values ``"62  "``, padded with blanks.
+
+    Parameters
+    ----------
+    n : int
+        Number of sums; the same may come twice.
+    rng : numpy.random.Generator
+        Draws them: first the number of digits of each term, then the digits.
+    digits : int, default 3
+        Greatest number of digits of a term.
+    """
+    check_rng("additions", rng)
+    if index(digits) < 1:
+        raise ValueError(f"additions: digits is {digits}, expected at least 1")
+    terms = rng.integers(10 ** rng.integers(1, digits + 1, size=(index(n), 2)))
+    sums = [f"{a}+{b}".ljust(2 * digits + 1) for a, b in terms]
+    return sums, [str(a + b).ljust(digits + 1) for a, b in terms]
+
+
+def dates(n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Return n written dates such as ``"March 27, 1998"`` and ISO's ``"1998-03-27"``.
+
+    They lie between 1950 and 2049, written in four ways, and are padded with blanks.
+    """
+    check_rng("dates", rng)
+    first, last = date(1950, 1, 1), date(2049, 12, 31)
+    days = [first + timedelta(int(k)) for k in rng.integers((last - first).days + 1, size=index(n))]
+    ways = rng.integers(4, size=len(days))
+    written = [_ways(day)[way].ljust(18) for day, way in zip(days, ways, strict=True)]
+    return written, [day.isoformat() for day in days]
+
+
+def _ways(day: date) -> tuple[str, ...]:
+    month = _MONTHS[day.month - 1]
+    return (
+        f"{day.day} {month} {day.year}",
+        f"{month} {day.day}, {day.year}",
+        f"{day.day} {month[:3]} {day.year}",
+        f"{day.day}.{day.month}.{day.year}",
+    )

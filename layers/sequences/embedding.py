@@ -1,0 +1,145 @@
+"""Embedding and PositionalEmbedding: a learned vector for each word and for each place."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..base import Array, Layer
+from ..checks import as_count, as_float_dtype, as_generator, as_parameter
+
+
+class Embedding(Layer):
+    """``out = W[x]``;  ``dW[k]`` is the sum of ``dout`` where ``x`` is k. x holds integers.
+
+    Parameters
+    ----------
+    W : array of shape (V, D)
+        One row for each of V words; a float array is used in place: training changes it.
+
+    Notes
+    -----
+    The input has shape (...) with integers from 0 to V - 1, the output (..., D). backward returns
+    None: integers have no gradient.
+    """
+
+    param_names = ("W",)
+
+    def __init__(self, W: ArrayLike) -> None:
+        self.W = as_parameter(W, "Embedding: W")
+        if self.W.ndim != 2:
+            raise ValueError(f"Embedding: W has shape {self.W.shape}, expected (vocab, size)")
+
+    @classmethod
+    def random(
+        cls,
+        vocab: int,
+        size: int,
+        rng: np.random.Generator,
+        *,
+        std: float = 0.02,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """Return a layer whose W is normal with standard deviation `std`."""
+        name = "Embedding.random"
+        V, D = as_count(vocab, f"{name}: vocab"), as_count(size, f"{name}: size")
+        W = as_generator(rng, f"{name}: rng").normal(0, std, (V, D))
+        return cls(W.astype(as_float_dtype(dtype, f"{name}: dtype")))
+
+    def forward(self, x: Any) -> Array:
+        self.x = x = self._indices(x)
+        return self.W[x]
+
+    def backward(self, dout: Any) -> None:
+        """Assign dW and return None."""
+        self.backward_params(dout)
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign dW."""
+        D = self.W.shape[1]
+        x, dout = self.x.ravel(), self.as_dout(dout, (*self.x.shape, D)).reshape(-1, D)
+        self.dW = np.zeros_like(self.W, dtype=dout.dtype)
+        order = x.argsort(kind="stable")  # equal words side by side: a sum for each run of them
+        words, starts = np.unique(x[order], return_index=True)
+        self.dW[words] = np.add.reduceat(dout[order], starts, axis=0)
+
+    def _indices(self, x: Any) -> Array:
+        """Return x as integers from 0 to V - 1."""
+        x, V = self.as_real(x, "x"), len(self.W)
+        if x.dtype.kind not in "iu":
+            raise TypeError(f"{self!r}: x is of dtype {x.dtype}, expected integers")
+        wrong = (x < 0) | (x >= V)
+        if wrong.any():
+            place = tuple(map(int, np.argwhere(wrong)[0]))
+            at = f"[{', '.join(map(str, place))}]" if place else ""
+            raise ValueError(f"{self!r}: x{at} is {x[place]}, expected 0 to {V - 1}")
+        return x
+
+    def __repr__(self) -> str:
+        V, D = self.W.shape
+        return f"Embedding({V} -> {D})"
+
+
+class PositionalEmbedding(Layer):
+    """``out_t = x_t + W_t``, for each place t;  ``dx = dout``, ``dW`` = sum of ``dout`` over N.
+
+    Gehring, Auli, Grangier, Yarats, Dauphin (2017), Convolutional Sequence to Sequence Learning,
+    https://arxiv.org/abs/1705.03122
+
+    Parameters
+    ----------
+    W : array of shape (L, D)
+        One row for each place; a float array is used in place: training changes it.
+
+    Notes
+    -----
+    The input has shape (N, T, D) with T of at most L: shorter sequences take the first rows, and
+    the gradient of the others is 0.
+    """
+
+    param_names = ("W",)
+
+    def __init__(self, W: ArrayLike) -> None:
+        self.W = as_parameter(W, "PositionalEmbedding: W")
+        if self.W.ndim != 2:
+            raise ValueError(
+                f"PositionalEmbedding: W has shape {self.W.shape}, expected (length, size)"
+            )
+
+    @classmethod
+    def random(
+        cls,
+        length: int,
+        size: int,
+        rng: np.random.Generator,
+        *,
+        std: float = 0.02,
+        dtype: DTypeLike = np.float32,
+    ) -> Self:
+        """Return a layer whose W is normal with standard deviation `std`."""
+        name = "PositionalEmbedding.random"
+        L, D = as_count(length, f"{name}: length"), as_count(size, f"{name}: size")
+        W = as_generator(rng, f"{name}: rng").normal(0, std, (L, D))
+        return cls(W.astype(as_float_dtype(dtype, f"{name}: dtype")))
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        L, D = self.W.shape
+        fits = len(shape) == 3 and shape[1] <= L and shape[2] == D
+        return "" if fits else f"(N, T, {D}) with T of at most {L}"
+
+    def forward(self, x: Any) -> Array:
+        x = self.as_input(x)
+        self.x_shape = x.shape
+        return x + self.W[: x.shape[1]]
+
+    def backward(self, dout: Any) -> Array:
+        dout = self.as_dout(dout, self.x_shape)
+        self.dW = np.zeros_like(self.W, dtype=dout.dtype)
+        self.dW[: dout.shape[1]] = dout.sum(axis=0)
+        return dout
+
+    def __repr__(self) -> str:
+        L, D = self.W.shape
+        return f"PositionalEmbedding({L} places of {D})"

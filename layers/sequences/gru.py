@@ -1,0 +1,146 @@
+"""GRU: gated recurrent units."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..base import Array, Layer
+from ..checks import as_parameter
+from ..initializers import Initializer, xavier_uniform
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
+
+
+class GRU(Layer):
+    """``h_t = (1 - z) n + z h_{t-1}``, with a new state n and two gates from x_t and h_{t-1}.
+
+    With ``a = x_t @ Wx + bx`` and ``u = h_{t-1} @ Wh + bh``, each r, z, n side by side:
+    ``r = sigmoid(a_r + u_r)``, ``z = sigmoid(a_z + u_z)``, ``n = tanh(a_n + r u_n)``. Backward
+    goes from the last step to the first, with the gradient of ``h_t`` from above and from step
+    t + 1::
+
+        dn, dz = dh_t (1 - z), dh_t (h_{t-1} - n)
+        da_n = dn (1 - n^2)               du_n = da_n r
+        da_r = du_r = da_n u_n r (1 - r)  da_z = du_z = dz z (1 - z)
+        dx_t = da @ Wx.T                  dh_{t-1} gains dh_t z + du @ Wh.T
+
+    ``dWx``, ``dbx``, ``dWh`` and ``dbh`` are the sums over all steps of ``x_t.T @ da``, ``da``,
+    ``h_{t-1}.T @ du`` and ``du``. Cho et al. (2014), Learning Phrase Representations using RNN
+    Encoder-Decoder, https://arxiv.org/abs/1406.1078, with the reset gate r after the product, as
+    in PyTorch.
+
+    Parameters
+    ----------
+    Wx : array of shape (D, 3H)
+        Weights of the input, of r, z, n; a float array is used in place: training changes it.
+    Wh : array of shape (H, 3H)
+        Weights of the previous state.
+    bx, bh : arrays of shape (3H,)
+        Biases of the input and of the state.
+    return_state : bool, default False
+        Whether forward returns ``(hs, h)``, with the last state h of shape (N, H), instead of
+        ``hs``. Backward then takes as many gradients.
+
+    Notes
+    -----
+    ``forward(x)`` maps (N, T, D) to ``hs`` (N, T, H) and starts from zeros. ``forward(x, h0)``
+    starts from h0 (N, H), and backward then returns ``(dx, dh0)``.
+
+    In memory a gate is a block of rows (H, N), so that each is contiguous; a sigmoid is a tanh:
+    ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
+    """
+
+    param_names = ("Wx", "Wh", "bx", "bh")
+
+    def __init__(
+        self,
+        Wx: ArrayLike,
+        Wh: ArrayLike,
+        bx: ArrayLike,
+        bh: ArrayLike,
+        *,
+        return_state: bool = False,
+    ) -> None:
+        self.Wx, self.Wh = as_parameter(Wx, "GRU: Wx"), as_parameter(Wh, "GRU: Wh")
+        self.bx, self.bh = as_parameter(bx, "GRU: bx"), as_parameter(bh, "GRU: bh")
+        check_weights("GRU", 3, self.Wx, self.Wh, bx=self.bx, bh=self.bh)
+        self.return_state = return_state
+
+    @classmethod
+    def random(
+        cls,
+        inputs: int,
+        hidden: int,
+        rng: np.random.Generator,
+        *,
+        init: Initializer = xavier_uniform,
+        dtype: DTypeLike = np.float32,
+        return_state: bool = False,
+    ) -> Self:
+        """Return a layer whose Wx and Wh are drawn from `rng` by `init`; bx and bh are zero."""
+        Wx, Wh = draw_weights("GRU.random", 3, inputs, hidden, rng, init, dtype)
+        return cls(Wx, Wh, np.zeros_like(Wh[0]), np.zeros_like(Wh[0]), return_state=return_state)
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        D = len(self.Wx)
+        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
+
+    def forward(self, x: Any, h0: Any = None) -> Any:
+        self.x = x = time_major(self.as_input(x))
+        steps, n, D = x.shape
+        H = len(self.Wh)
+        a = (self.Wx.T @ x.reshape(-1, D).T).reshape(3 * H, steps, n)
+        a += self.bx[:, np.newaxis, np.newaxis]
+        WhT, bh = self.Wh.T, self.bh[:, np.newaxis]
+        self.gates = np.empty_like(a, shape=(steps, 2 * H, n))
+        self.new = np.empty_like(a, shape=(steps, H, n))
+        self.u_n = np.empty_like(self.new)
+        self.h = h = np.empty_like(a, shape=(steps + 1, n, H))
+        self.given = h0 is not None
+        (h[0],) = initial_states(self, {"h0": h0}, np.zeros_like(h[0]))
+        for t in range(steps):
+            u = WhT @ h[t].T
+            u += bh
+            self.gates[t] = (1 + np.tanh((a[: 2 * H, t] + u[: 2 * H]) / 2)) / 2
+            r, z = self.gates[t].reshape(2, H, n)
+            self.u_n[t] = u[2 * H :]
+            self.new[t] = np.tanh(a[2 * H :, t] + r * self.u_n[t])
+            h[t + 1] = ((1 - z) * self.new[t] + z * h[t].T).T
+        hs = batch_major(h[1:])
+        return (hs, h[-1]) if self.return_state else hs
+
+    def backward(self, dout: Any) -> Any:
+        da, dh0 = self._through_time(dout)
+        dx = batch_major((da.T @ self.Wx.T).reshape(self.x.shape))
+        return (dx, dh0) if self.given else dx
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of the parameters, without that of x."""
+        self._through_time(dout)
+
+    def _through_time(self, dout: Any) -> tuple[Array, Array]:
+        """Return ``da`` (3H, T N) and ``dh0``, and assign the parameters' gradients."""
+        x, h = self.x, self.h
+        steps, n, H = h[1:].shape
+        dhs, *dlast = split_dout(self, dout, h[1:], int(self.return_state))
+        dh = dlast[0].T if dlast else np.zeros_like(h[0].T)
+        da = np.empty_like(h, shape=(3, H, steps, n))
+        du = np.empty_like(da)
+        for t in reversed(range(steps)):
+            r, z = self.gates[t].reshape(2, H, n)
+            new, u_n = self.new[t], self.u_n[t]
+            dh = dhs[t].T + dh
+            da_n = dh * (1 - z) * (1 - new * new)
+            da[0, :, t] = du[0, :, t] = da_n * u_n * r * (1 - r)
+            da[1, :, t] = du[1, :, t] = dh * (h[t].T - new) * z * (1 - z)
+            da[2, :, t], du[2, :, t] = da_n, da_n * r
+            dh = dh * z + self.Wh @ du[:, :, t].reshape(3 * H, n)
+        da, du = da.reshape(3 * H, -1), du.reshape(3 * H, -1)  # all steps in one product
+        self.dWx, self.dbx = x.reshape(steps * n, -1).T @ da.T, da.sum(axis=1)
+        self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du.T, du.sum(axis=1)
+        return da, dh.T
+
+    def __repr__(self) -> str:
+        return f"GRU({len(self.Wx)} -> {len(self.Wh)})"

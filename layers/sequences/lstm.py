@@ -1,0 +1,153 @@
+"""LSTM: long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..base import Array, Layer
+from ..checks import as_parameter
+from ..initializers import Initializer, xavier_uniform
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
+
+
+class LSTM(Layer):
+    """``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``, with four gates from x_t and h_{t-1}.
+
+    ``a_t = x_t @ Wx + h_{t-1} @ Wh + b`` holds the gates side by side: ``i = sigmoid(a_i)``,
+    ``f = sigmoid(a_f)``, ``g = tanh(a_g)``, ``o = sigmoid(a_o)``. Backward goes from the last step
+    to the first, with the gradients of ``h_t`` and ``c_t`` from above and from step t + 1::
+
+        do = dh_t tanh(c_t)               dc_t gains dh_t o (1 - tanh(c_t)^2)
+        di, df, dg = dc_t g, dc_t c_{t-1}, dc_t i                  dc_{t-1} = dc_t f
+        da = di i (1 - i), df f (1 - f), dg (1 - g^2), do o (1 - o)
+        dx_t = da @ Wx.T                                           dh_{t-1} gains da @ Wh.T
+
+    ``dWx``, ``dWh`` and ``db`` are the sums over all steps of ``x_t.T @ da``, ``h_{t-1}.T @ da``
+    and ``da``. Hochreiter, Schmidhuber (1997), Long Short-Term Memory,
+    https://doi.org/10.1162/neco.1997.9.8.1735; the forget gate f: Gers, Schmidhuber, Cummins
+    (2000), Learning to Forget, https://doi.org/10.1162/089976600300015015
+
+    Parameters
+    ----------
+    Wx : array of shape (D, 4H)
+        Weights of the input, of the gates i, f, g, o; a float array is used in place: training
+        changes it.
+    Wh : array of shape (H, 4H)
+        Weights of the previous state h.
+    b : array of shape (4H,)
+        Bias.
+    return_state : bool, default False
+        Whether forward returns ``(hs, h, c)``, with the last states h and c of shape (N, H),
+        instead of ``hs``. Backward then takes as many gradients.
+
+    Notes
+    -----
+    ``forward(x)`` maps (N, T, D) to ``hs`` (N, T, H) and starts from zeros.
+    ``forward(x, h0, c0)`` starts from h0 and c0 (N, H), and backward then returns
+    ``(dx, dh0, dc0)``.
+
+    In memory a gate is a block of rows (H, N), so that each is contiguous. All four take one tanh,
+    for ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
+    """
+
+    param_names = ("Wx", "Wh", "b")
+
+    def __init__(
+        self, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike, *, return_state: bool = False
+    ) -> None:
+        self.Wx, self.Wh = as_parameter(Wx, "LSTM: Wx"), as_parameter(Wh, "LSTM: Wh")
+        self.b = as_parameter(b, "LSTM: b")
+        check_weights("LSTM", 4, self.Wx, self.Wh, b=self.b)
+        self.return_state = return_state
+
+    @classmethod
+    def random(
+        cls,
+        inputs: int,
+        hidden: int,
+        rng: np.random.Generator,
+        *,
+        init: Initializer = xavier_uniform,
+        dtype: DTypeLike = np.float32,
+        return_state: bool = False,
+    ) -> Self:
+        """Return a layer whose Wx and Wh are drawn from `rng` by `init`.
+
+        b is zero, but 1 for the forget gate: at first the layer remembers. Jozefowicz, Zaremba,
+        Sutskever (2015), https://proceedings.mlr.press/v37/jozefowicz15.html
+        """
+        Wx, Wh = draw_weights("LSTM.random", 4, inputs, hidden, rng, init, dtype)
+        b, H = np.zeros_like(Wh[0]), len(Wh)
+        b[H : 2 * H] = 1
+        return cls(Wx, Wh, b, return_state=return_state)
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        D = len(self.Wx)
+        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
+
+    def forward(self, x: Any, h0: Any = None, c0: Any = None) -> Any:
+        self.x = x = time_major(self.as_input(x))
+        steps, n, D = x.shape
+        H = len(self.Wh)
+        half = np.repeat(np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype), H)  # g is tanh(a) itself
+        ax = ((self.Wx * half).T @ x.reshape(-1, D).T).reshape(4 * H, steps, n)
+        ax += (self.b * half)[:, np.newaxis, np.newaxis]
+        WhT, half = (self.Wh * half).T, half[:, np.newaxis]
+        self.gates = np.empty_like(ax, shape=(steps, 4 * H, n))
+        self.h = h = np.empty_like(ax, shape=(steps + 1, n, H))
+        self.c = c = np.empty_like(ax, shape=(steps + 1, H, n))
+        self.tanh_c = np.empty_like(c[1:])
+        self.given = h0 is not None or c0 is not None
+        h[0], c[0].T[...] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(h[0]))
+        for t in range(steps):
+            a = WhT @ h[t].T
+            a += ax[:, t]
+            y = np.tanh(a, out=self.gates[t])
+            y *= half
+            y += 1 - half
+            i, f, g, o = y.reshape(4, H, n)
+            c[t + 1] = f * c[t] + i * g
+            np.tanh(c[t + 1], out=self.tanh_c[t])
+            h[t + 1] = (o * self.tanh_c[t]).T
+        hs = batch_major(h[1:])
+        return (hs, h[-1], c[-1].T) if self.return_state else hs
+
+    def backward(self, dout: Any) -> Any:
+        da, dh0, dc0 = self._through_time(dout)
+        steps, n, D = self.x.shape
+        dx = batch_major((da.T @ self.Wx.T).reshape(steps, n, D))
+        return (dx, dh0, dc0) if self.given else dx
+
+    def backward_params(self, dout: Any) -> None:
+        """Assign the gradients of the parameters, without that of x."""
+        self._through_time(dout)
+
+    def _through_time(self, dout: Any) -> tuple[Array, Array, Array]:
+        """Return ``da`` (4H, T N), ``dh0``, ``dc0``, and assign the parameters' gradients."""
+        x, h, c = self.x, self.h, self.c
+        steps, n, H = h[1:].shape
+        dhs, *dlast = split_dout(self, dout, h[1:], 2 * self.return_state)
+        dh, dc = (d.T for d in dlast) if dlast else (np.zeros_like(c[0]), np.zeros_like(c[0]))
+        da = np.empty_like(c, shape=(4, H, steps, n))
+        for t in reversed(range(steps)):
+            i, f, g, o = self.gates[t].reshape(4, H, n)
+            tanh_c = self.tanh_c[t]
+            dh = dhs[t].T + dh
+            dc = dc + dh * o * (1 - tanh_c * tanh_c)
+            da[0, :, t] = dc * g * i * (1 - i)
+            da[1, :, t] = dc * c[t] * f * (1 - f)
+            da[2, :, t] = dc * i * (1 - g * g)
+            da[3, :, t] = dh * tanh_c * o * (1 - o)
+            dc = dc * f
+            dh = self.Wh @ da[:, :, t].reshape(4 * H, n)
+        da = da.reshape(4 * H, -1)  # all steps in one product
+        self.dWx = x.reshape(steps * n, -1).T @ da.T
+        self.dWh = h[:-1].reshape(steps * n, H).T @ da.T
+        self.db = da.sum(axis=1)
+        return da, dh.T, dc.T
+
+    def __repr__(self) -> str:
+        return f"LSTM({len(self.Wx)} -> {len(self.Wh)})"

@@ -1,0 +1,76 @@
+"""What the recurrent layers share: time-major memory, initial states, and checks.
+
+In memory the step comes first, so that the N rows of one step lie together; what users see is
+(N, T, D), a transposed view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..base import Array, Layer
+from ..checks import as_count, as_float_dtype, as_generator
+from ..initializers import Initializer
+
+
+def time_major(x: Array) -> Array:
+    """Return x (N, T, D) as contiguous (T, N, D): no copy of what a recurrent layer returned."""
+    return np.ascontiguousarray(x.swapaxes(0, 1))
+
+
+def batch_major(h: Array) -> Array:
+    """Return h (T, N, H) as a view (N, T, H)."""
+    return h.swapaxes(0, 1)
+
+
+def initial_states(layer: Layer, states: dict[str, Any], zero: Array) -> list[Array]:
+    """Return the initial states, none or all of which are given, as arrays like `zero` (N, H)."""
+    given = [name for name, state in states.items() if state is not None]
+    if not given:
+        return [zero for _ in states]
+    if len(given) < len(states):
+        raise ValueError(f"{layer!r}: got {given[0]} alone, expected none or all of {[*states]}")
+    arrays = {name: layer.as_real(state, name) for name, state in states.items()}
+    for name, array in arrays.items():
+        if array.shape != zero.shape:
+            raise ValueError(f"{layer!r}: {name} has shape {array.shape}, expected {zero.shape}")
+    return list(arrays.values())
+
+
+def split_dout(layer: Layer, dout: Any, hs: Array, states: int) -> list[Array]:
+    """Return dout as (T, N, H), and the gradients of so many final states as (N, H).
+
+    `states` is 0 where forward returned ``hs`` (T, N, H) alone.
+    """
+    steps, n, hidden = hs.shape
+    douts = dout if states else (dout,)
+    if not isinstance(douts, tuple) or len(douts) != 1 + states:
+        came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
+        raise ValueError(f"{layer!r}: dout is {came}, expected a tuple of {1 + states} gradients")
+    dhs = layer.as_dout(douts[0], (n, steps, hidden))
+    return [dhs.swapaxes(0, 1), *(layer.as_dout(dstate, (n, hidden)) for dstate in douts[1:])]
+
+
+def draw_weights(
+    owner: str, gates: int, inputs: Any, hidden: Any, rng: Any, init: Initializer, dtype: DTypeLike
+) -> tuple[Array, Array]:
+    """Return Wx (D, gates H) and Wh (H, gates H), drawn by `init` with the fans of one gate."""
+    D, H = as_count(inputs, f"{owner}: inputs"), as_count(hidden, f"{owner}: hidden")
+    rng, dtype = as_generator(rng, f"{owner}: rng"), as_float_dtype(dtype, f"{owner}: dtype")
+    return init((D, gates * H), D, H, rng, dtype), init((H, gates * H), H, H, rng, dtype)
+
+
+def check_weights(owner: str, gates: int, Wx: Array, Wh: Array, **biases: Array) -> None:
+    """Raise ValueError unless Wx is (D, gates H), Wh (H, gates H) and each bias (gates H,)."""
+    width = f"{gates} H" if gates > 1 else "H"
+    if Wh.ndim != 2 or Wh.shape[1] != gates * len(Wh):
+        raise ValueError(f"{owner}: Wh has shape {Wh.shape}, expected (H, {width})")
+    outputs = Wh.shape[1]
+    if Wx.ndim != 2 or Wx.shape[1] != outputs:
+        raise ValueError(f"{owner}: Wx has shape {Wx.shape}, expected (D, {outputs})")
+    for name, b in biases.items():
+        if b.shape != (outputs,):
+            raise ValueError(f"{owner}: {name} has shape {b.shape}, expected ({outputs},)")
