@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import math
 import os
+import stat
 import struct
 import zlib
 from contextlib import suppress
@@ -22,12 +23,14 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 _CODES = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
 _MAX_DIMENSIONS = 64  # what a NumPy array can have; the format allows 255
 _CHUNK = 1 << 20
+_MAX_RATIO = 1032  # of gzip: 258 bytes for two bits
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Read one array from an IDX file, gzipped or not (told by its first bytes, not its name).
 
-    Memory follows the bytes that are really there, not what the header claims.
+    Memory follows the bytes that are really there, not what the header claims: of gzip, at most
+    1032 times the file's own, which is the most that its compression can reach.
 
     Returns
     -------
@@ -37,19 +40,24 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     Raises
     ------
     ValueError
-        If the file is not IDX, is truncated, goes on after its data, or is corrupt gzip.
-        The message names the file.
+        If the file is not IDX, is truncated, goes on after its data, is corrupt gzip, or does not
+        fit into memory. The message names the file.
     """
     with open(path, "rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
+        most = os.fstat(file.fileno()).st_size * (_MAX_RATIO if gzipped else 1)
         file.seek(0)
-        if not gzipped:
-            return _read(file, path)
         try:
+            if not gzipped:
+                return _read(file, most)
             with gzip.open(file) as stream:
-                return _read(cast(IO[bytes], stream), path)
+                return _read(cast(IO[bytes], stream), most)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: corrupt gzip: {error}") from error
+            raise ValueError(f"{_shown(path)}: corrupt gzip: {error}") from error
+        except MemoryError as error:
+            raise ValueError(f"{_shown(path)}: its data do not fit into memory") from error
+        except ValueError as error:
+            raise ValueError(f"{_shown(path)}: {error}") from error
 
 
 def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
@@ -57,8 +65,8 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
 
     The bytes go to a ``.part`` file beside `path`, which is synced and renamed: a kill leaves the
     old file or the new one, and perhaps a ``.part`` to delete; of two writers at once the last
-    wins. If `path` is a symbolic link, its target is written. The same array always gives the same
-    bytes.
+    wins. An existing file keeps its permissions; if `path` is a symbolic link, its target is
+    written. The same array always gives the same bytes.
 
     Raises
     ------
@@ -72,16 +80,22 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     if name.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
     target = os.path.realpath(name)
+    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
+        raise OSError(f"{target} is a pipe or a device, expected the name of a plain file")
     part = f"{target}.{os.urandom(4).hex()}.part"
     try:
         with open(part, "xb") as file:
+            with suppress(FileNotFoundError):
+                os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
+    except BaseException as error:
+        with suppress(OSError):
             os.unlink(part)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = target  # a full disk does not say where it is
         raise
 
 
@@ -92,35 +106,46 @@ def sha256(array: npt.NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _read(stream: IO[bytes], path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+def _read(stream: IO[bytes], most: int) -> npt.NDArray[Any]:
+    """Read the array, of which the file cannot hold more than so many bytes."""
     magic = stream.read(4)
     if len(magic) < 4:
-        raise ValueError(f"{path}: truncated: {len(magic)} bytes, not even an IDX magic number")
+        raise ValueError(f"truncated: {len(magic)} bytes, not even an IDX magic number")
     zeros, code, ndim = struct.unpack(">HBB", magic)
     if zeros != 0 or code not in _DTYPES:
-        raise ValueError(f"{path}: not an IDX file: its magic number is 0x{magic.hex()}")
+        raise ValueError(f"not an IDX file: its magic number is 0x{magic.hex()}")
     if ndim > _MAX_DIMENSIONS:
-        raise ValueError(f"{path}: {ndim} dimensions, at most {_MAX_DIMENSIONS} can be read")
+        raise ValueError(f"{ndim} dimensions, at most {_MAX_DIMENSIONS} can be read")
     header = stream.read(4 * ndim)
     if len(header) < 4 * ndim:
-        raise ValueError(f"{path}: truncated: the header ends within its {ndim} dimensions")
+        raise ValueError(f"truncated: the header ends within its {ndim} dimensions")
     shape = struct.unpack(f">{ndim}I", header)
     dtype = np.dtype(_DTYPES[code])
     size = math.prod(shape) * dtype.itemsize
 
+    claim = f"its header claims {_shown(shape)} of {dtype.name}, {_shown(size)} bytes"
+    if size > most:
+        raise ValueError(f"truncated: {claim}, more than the file can hold")
     data = bytearray()
     while len(data) < size and (chunk := stream.read(min(_CHUNK, size - len(data)))):
         data += chunk
-    claim = f"its header claims {shape} of {dtype.name}, {size} bytes"
     if len(data) < size:
-        raise ValueError(f"{path}: truncated: {claim}, but only {len(data)} follow")
+        raise ValueError(f"truncated: {claim}, but only {len(data)} follow")
     if stream.read(1):
-        raise ValueError(f"{path}: padded: {claim}, but more follow")
+        raise ValueError(f"padded: {claim}, but more follow")
     try:
         array = np.ndarray(shape, dtype, buffer=data)
     except ValueError as error:  # an empty array can still have dimensions beyond NumPy's
-        raise ValueError(f"{path}: absurd size: {claim}: {error}") from error
-    return array.astype(dtype.newbyteorder("="), copy=False)
+        raise ValueError(f"absurd size: {claim}: {error}") from error
+    if not dtype.isnative:
+        array.byteswap(inplace=True)
+    return array.view(dtype.newbyteorder("="))
+
+
+def _shown(value: object) -> str:
+    """Return the value as text; of a long one the beginning and the end."""
+    text = os.fsdecode(value) if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 160 else f"{text[:75]} ... {text[-75:]}"
 
 
 def _header(array: npt.NDArray[Any]) -> bytes:

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import os
 import stat
@@ -144,8 +145,29 @@ def test_memory_does_not_follow_the_claim(tmp_path, compress, shape):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert message.startswith("truncated: ")
-    assert message.endswith("but only 100 follow")
+    assert message.endswith("more than the file can hold")
     assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_claim_that_the_file_could_hold_is_counted(tmp_path, compress):
+    path = tmp_path / "a"
+    path.write_bytes(compress(header(103) + bytes(100)))
+    assert error_of(path).endswith("but only 100 follow")
+
+
+def test_a_long_header_makes_no_long_message(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(header(*[2**32 - 1] * 64) + b"x")
+    assert len(error_of(path)) < 400
+
+
+def test_data_beyond_memory(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    write_idx(path, np.arange(3, dtype=np.uint8))
+    monkeypatch.setattr(np, "ndarray", lambda *args, **options: bytearray(1 << 60))
+    with pytest.raises(ValueError, match="do not fit into memory"):
+        read_idx(path)
 
 
 def test_a_gzip_bomb_is_not_unpacked(tmp_path):
@@ -209,6 +231,31 @@ def test_a_folder_is_no_target(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_existing_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a"
+    path.touch()
+    path.chmod(0o600)
+    write_idx(path, np.arange(3, dtype=np.uint8))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_pipe_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(OSError, match="a is a pipe or a device"):
+        write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
+    assert stat.S_ISFIFO((tmp_path / "a").stat().st_mode)
+
+
+def test_a_full_disk_says_where_it_is(tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a'"):
+        write_idx(tmp_path / "a", np.arange(3, dtype=np.uint8))
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_written_file_has_the_usual_permissions(tmp_path):
