@@ -1,0 +1,7 @@
+"""Exchange with other libraries: ONNX models, and the weights of PyTorch."""
+
+from .onnx import to_onnx
+from .onnx_graph import OnnxGraph, onnx_operators
+from .torch import from_torch, to_torch, torch_names
+
+__all__ = ["OnnxGraph", "from_torch", "onnx_operators", "to_onnx", "to_torch", "torch_names"]
