@@ -115,7 +115,8 @@ def _(layer: MatMul, graph: OnnxGraph, x: str) -> Any:
 
 @onnx_operators.register
 def _(layer: Affine, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Add", graph.add("MatMul", graph.real(x), layer.W), layer.b)
+    W = graph.add("Transpose", layer.W) if layer.transposed else layer.W
+    return graph.add("Add", graph.add("MatMul", graph.real(x), W), layer.b)
 
 
 @onnx_operators.register

@@ -88,8 +88,7 @@ class OnnxGraph:
             out = onnx_operators(layer, self, *(value if type(value) is tuple else (value,)))
         finally:
             self.place, self.dtype = outer
-        pairs = zip(leaves(out), leaves(example), strict=True)
-        self.values |= {name: leaf for (_, name), (_, leaf) in pairs}
+        self.values |= {name: leaf for (_, name), (_, leaf) in pairs(out, example)}
         return out
 
     def add(self, op: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
@@ -126,6 +125,12 @@ class OnnxGraph:
         name: str = self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
         return name
 
+    def constant(self, value: Any) -> str:
+        """Return the name of an array or number that is no parameter."""
+        name = self._new("constant")
+        self.weights[name], self.values[name] = np.asarray(value), value
+        return name
+
     def maker(self, x: str) -> str:
         """Return the operator that computes `x`, or ``""`` for an input."""
         return next((node.op_type for node in self.nodes if x in node.output), "")
@@ -136,7 +141,7 @@ class OnnxGraph:
 
         given = example_inputs if len(example_inputs) != 1 else example_inputs[0]
         value = _names("x", given)
-        self.values |= {name: leaf for (_, name), (_, leaf) in _pairs(value, given)}
+        self.values |= {name: leaf for (_, name), (_, leaf) in pairs(value, given)}
         self._take(self.values)
         arrays = {name: np.asarray(leaf) for name, leaf in self.values.items()}
         batch = next((len(array) for array in arrays.values() if array.ndim), None)
@@ -148,7 +153,7 @@ class OnnxGraph:
         outputs = []
         ends = _names("y", out)
         self._take(end for _, end in leaves(ends))
-        for (_, name), (_, end) in _pairs(out, ends):
+        for (_, name), (_, end) in pairs(out, ends):
             self.nodes.append(helper.make_node("Identity", [name], [end]))
             array = np.asarray(self.values[name])
             outputs.append(_info(end, array, *(None for _ in array.shape)))
@@ -179,9 +184,7 @@ class OnnxGraph:
         if name := self._state.get(id(value), ""):
             self.weights[name] = np.array(array, order="C")
             return name if array.dtype == self.dtype else self.cast(name, self.dtype)
-        name = self._new("constant")
-        self.weights[name] = array if array.dtype.kind in "iub" else array.astype(self.dtype)
-        return name
+        return self.constant(array if array.dtype.kind in "iub" else array.astype(self.dtype))
 
     def _new(self, what: str) -> str:
         """Return a name for what stands at this place that nothing has yet."""
@@ -205,7 +208,8 @@ def _refuse_other_forward(layer: Any) -> None:
         )
 
 
-def _pairs(first: Any, second: Any) -> list[tuple[Any, Any]]:
+def pairs(first: Any, second: Any) -> list[tuple[Any, Any]]:
+    """Return the leaves of two nested tuples of one structure side by side, with their places."""
     return list(zip(leaves(first), leaves(second), strict=True))
 
 

@@ -10,14 +10,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...layers import (
+    GRU,
+    LSTM,
+    RNN,
     Affine,
     BatchNorm,
     Convolution,
     ConvolutionTranspose,
+    Embedding,
     GroupNorm,
     Layer,
     LayerNorm,
     MatMul,
+    PositionalEmbedding,
+    SelfAttention,
 )
 from ...layers.base import Array
 from ...layers.tree import label, walk
@@ -105,10 +111,14 @@ def torch_names(layer: Any) -> dict[str, str]:
     return {name: name for name in (*layer.param_names, *layer.buffer_names)}
 
 
-@torch_names.register(MatMul)
-@torch_names.register(Affine)
-def _(layer: Any) -> dict[str, str]:
-    return {"W": "weight.T", "b": "bias"}
+@torch_names.register
+def _(layer: MatMul) -> dict[str, str]:
+    return {"W": "weight.T"}
+
+
+@torch_names.register
+def _(layer: Affine) -> dict[str, str]:
+    return {"W": "weight" if layer.transposed else "weight.T", "b": "bias"}
 
 
 @torch_names.register(Convolution)
@@ -127,6 +137,30 @@ def _(layer: Any) -> dict[str, str]:
 def _(layer: BatchNorm) -> dict[str, str]:
     averages = {"running_mean": "running_mean", "running_var": "running_var"}
     return {"gamma": "weight", "beta": "bias", **averages}
+
+
+@torch_names.register(Embedding)
+@torch_names.register(PositionalEmbedding)
+def _(layer: Any) -> dict[str, str]:
+    return {"W": "weight"}
+
+
+@torch_names.register(RNN)
+@torch_names.register(LSTM)
+def _(layer: Any) -> dict[str, str]:
+    return {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T", "b": "bias_ih_l0 + bias_hh_l0"}
+
+
+@torch_names.register
+def _(layer: GRU) -> dict[str, str]:
+    biases = {"bx": "bias_ih_l0", "bh": "bias_hh_l0"}
+    return {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T", **biases}
+
+
+@torch_names.register
+def _(layer: SelfAttention) -> dict[str, str]:
+    inside = {"W": "in_proj_weight.T", "b": "in_proj_bias"}
+    return {**inside, "Wo": "out_proj.weight.T", "bo": "out_proj.bias"}
 
 
 class Module(NamedTuple):
@@ -220,8 +254,6 @@ def _theirs(layer: Any) -> dict[str, Array]:
     """Return the arrays of a layer as PyTorch has them."""
     found: dict[str, Array] = {}
     for name, theirs in torch_names(layer).items():
-        if name not in (*layer.param_names, *layer.buffer_names):
-            continue
         array = getattr(layer, name)
         first, *others = theirs.removesuffix(".T").split(" + ")
         found[first] = np.array(array.T if theirs.endswith(".T") else array, order="C")
