@@ -269,3 +269,47 @@ def test_filters_of_a_net_without_any(train, run_script, tmp_path):
     drawn = run_script("draw_filters.py", tmp_path / "out" / "weights.npz")
     assert drawn.code == 1
     assert "the first layer is Affine(784 -> 100): give weights of --model conv" in drawn.err
+
+
+@pytest.mark.parametrize("model", ["gpt", "lstm"])
+def test_train_text_writes_and_resumes(run_script, tmp_path, model):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat. " * 100, "utf-8")
+    arguments = ["--text", text, "--model", model, "--steps", 5, "--length", 8, "--size", 8]
+    arguments += ["--depth", 1, "--characters", 20, "--prompt", "the ", "--out", tmp_path / "out"]
+    first = run_script("train_text.py", *arguments, "--epochs", 1)
+    then = run_script("train_text.py", *arguments, "--epochs", 2, "--resume")
+    assert (first.code, then.code) == (0, 0)
+    assert re.search(r"epoch 1: validation loss \d\.\d{3} per character\nthe ", first.out)
+    assert "epoch 1:" not in then.out
+    assert (tmp_path / "out" / "samples.txt").read_text("utf-8").count("validation loss") == 2
+    whole = [a if a != tmp_path / "out" else tmp_path / "whole" for a in arguments]
+    assert run_script("train_text.py", *whole, "--epochs", 2).out.count("epoch 2:") == 1
+    with (
+        np.load(tmp_path / "out" / "weights.npz") as a,
+        np.load(tmp_path / "whole" / "weights.npz") as b,
+    ):
+        for name in a.files:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_train_text_names_what_does_not_fit(run_script, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("abc" * 500, "utf-8")
+    out = ["--text", text, "--out", tmp_path / "out"]
+    assert "'z' at 0 is none of" in run_script("train_text.py", *out, "--prompt", "z").err
+    assert run_script("train_text.py", *out, "--prompt", "a", "--size", 6).code == 2
+    assert (
+        "length is 150" in run_script("train_text.py", *out, "--prompt", "a", "--length", 150).err
+    )
+
+
+def test_train_addition_prints_examples_and_draws(run_script, tmp_path):
+    run = run_script(
+        "train_addition.py",
+        *("--sums", 300, "--epochs", 2, "--hidden", 8, "--digits", 2),
+        *("--out", tmp_path, "--plot"),
+    )
+    assert run.code == 0
+    assert re.search(r"epoch 2: \d+\.\d% of unseen sums are exact\n    \d+\+\d+ = ", run.out)
+    assert (tmp_path / "attention.png").read_bytes().startswith(PNG)
