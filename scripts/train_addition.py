@@ -109,7 +109,7 @@ def options() -> argparse.ArgumentParser:
     add = parser.add_argument
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
     add("--digits", **number, default=3, help="greatest number of digits of a term (3)")
-    add("--sums", **number, default=50_000, help="sums to train on (50,000)")
+    add("--sums", **number, default=50_000, help="new sums per epoch (50,000)")
     add("--epochs", **number, default=30, help="(30)")
     add("--batch-size", **number, default=128, help="sums per step (128)")
     add("--hidden", **number, default=128, help="numbers of each state (128)")
@@ -121,16 +121,16 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def unseen(
-    n: int, digits: int, seen: set[str], rng: np.random.Generator
-) -> tuple[list[str], list[str]]:
-    """Return up to n different sums that are not among those seen, and their answers."""
-    found = {
-        s: answer
-        for s, answer in zip(*additions(20 * n, rng, digits), strict=True)
-        if s not in seen
-    }
-    return list(found)[:n], list(found.values())[:n]
+def new_sums(
+    n: int, digits: int, held_out: set[str], rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return n sums (N, S) that are not held out, and their answers (N, T)."""
+    drawn = zip(*additions(n + len(held_out) + n // 2, rng, digits), strict=True)
+    kept = [pair for pair in drawn if pair[0] not in held_out][:n]
+    if len(kept) < n:
+        raise SystemExit("--digits: too few sums are left to train on; take more digits")
+    sums, answers = zip(*kept, strict=True)
+    return LETTERS.encode(sums), LETTERS.encode(answers)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,16 +141,12 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         raise SystemExit(f"--out: {error}") from error
     rng = np.random.default_rng(args.seed)
-    sums, answers = additions(args.sums, rng, args.digits)
-    test_sums, test_answers = unseen(1000, args.digits, set(sums), rng)
-    if not test_sums:
-        raise SystemExit("--sums: no sum is left to test on; train on fewer, or take more --digits")
-    x, t = LETTERS.encode(sums), LETTERS.encode(answers)
+    test_sums, test_answers = additions(1000, np.random.default_rng(0), args.digits)
     x_test, t_test = LETTERS.encode(test_sums), LETTERS.encode(test_answers)
 
-    net = Adder(x.shape[1], args.hidden, rng)
+    net = Adder(x_test.shape[1], args.hidden, rng)
     training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr))
-    steps = args.epochs * -(-len(x) // args.batch_size)
+    steps = args.epochs * -(-args.sums // args.batch_size)
     settings: dict[str, Any] = {"schedule": schedules.cosine(args.lr, steps), "max_norm": 1.0}
     checkpoint = args.out / "checkpoint.npz"
     try:
@@ -162,10 +158,12 @@ def main(argv: list[str] | None = None) -> int:
         )
     except (OSError, ValueError) as error:
         raise SystemExit(f"--resume: {error}") from error
-    print(f"{len(x):,} sums to train on, {len(x_test):,} unseen ones to test on")
+    print(f"{args.sums:,} new sums per epoch, {len(x_test):,} held out to test on")
 
     exact = 0.0
     for epoch in range(trainer.steps * args.epochs // steps, args.epochs):
+        drawing = np.random.default_rng([args.seed, epoch])  # the same after --resume
+        x, t = new_sums(args.sums, args.digits, set(test_sums), drawing)
         done = trainer.unfinished.epoch if trainer.unfinished else 0  # in a resumed fit
         trainer.fit(
             moved(x, t), t, epochs=done + 1, batch_size=args.batch_size, checkpoint=checkpoint
@@ -173,7 +171,7 @@ def main(argv: list[str] | None = None) -> int:
         if trainer.unfinished is not None:
             print(f"interrupted; the same command with --resume continues from {checkpoint}")
             return INTERRUPTED
-        solved = solve(net, x_test, t.shape[1])
+        solved = solve(net, x_test, t_test.shape[1])
         exact = float((solved == t_test).all(axis=1).mean())
         print(f"epoch {epoch + 1}: {exact:.1%} of unseen sums are exact")
         for s, answer, right in zip(test_sums[:3], solved[:3], test_answers, strict=False):
