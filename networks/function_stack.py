@@ -193,7 +193,7 @@ class FunctionStack:
             )
         inputs = values[0] if len(values) == 1 and type(values[0]) is tuple else values
         data = tuple([v.data if type(v) is Value else map_leaves(_data, v) for v in inputs])
-        within = layers_of(layer)
+        within = _within(layer)
         for part in within:
             if id(part) in self._latest:
                 self._latest[id(part)]._keep()
@@ -263,7 +263,7 @@ class FunctionStack:
             return  # each is assigned already
         users: dict[int, tuple[Any, list[Call]]] = {}
         for call in self.calls:
-            for part in layers_of(call.layer):
+            for part in _within(call.layer):
                 users.setdefault(id(part), (part, []))[1].append(call)
         for _, calls in users.values():
             for call in calls if len(calls) > 1 else ():
@@ -391,7 +391,7 @@ class Graph(Network):
         del idle[id(self)]
         strangers = []
         for call in self.stack.calls:
-            for part in layers_of(call.layer):
+            for part in _within(call.layer):
                 if idle.pop(id(part), None) is None and part is call.layer:
                     strangers.append(part)  # or pushed before
         self.stack._idle = list(idle.values())
@@ -410,6 +410,11 @@ class Graph(Network):
     def __repr__(self) -> str:
         inside = (f"{name}={part!r}" for name, part in parts(self).items())
         return f"{type(self).__name__}({', '.join(inside)})"
+
+
+def _within(layer: Any) -> Any:
+    """Return the layer and all its parts."""
+    return layers_of(layer) if getattr(layer, "part_names", ()) else (layer,)
 
 
 def _data(value: Any) -> Any:
