@@ -1,5 +1,7 @@
 """Networks: chains of layers, and what trains them."""
 
+from .drawing import draw
+from .function_stack import FunctionStack, Graph
 from .gradients import value_and_grads
 from .network import Network
 from .optimizers import (
@@ -34,6 +36,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "Branch",
+    "FunctionStack",
+    "Graph",
     "History",
     "Network",
     "Optimizer",
@@ -45,6 +49,7 @@ __all__ = [
     "clip_gradients",
     "clip_values",
     "deep_conv_net",
+    "draw",
     "minimize",
     "one_layer_net",
     "recurrent_net",

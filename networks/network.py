@@ -31,7 +31,7 @@ class Network(Layer):
         If one layer stands at two places, or two parameters share memory without being one array.
     """
 
-    part_names = ("layers",)
+    part_names: tuple[str, ...] = ("layers",)
 
     def __init__(self, *layers: Any) -> None:
         name = type(self).__name__

@@ -59,6 +59,7 @@ from chainrule.layers import (
 )
 from chainrule.networks import (
     Branch,
+    Graph,
     Parallel,
     Sequential,
     one_layer_net,
@@ -112,6 +113,36 @@ def digits(rng):
         *(Convolution.random(1, 3, 3, rng), ReLU(), MaxPooling(2), BatchNorm.identity(3)),
         *(Flatten(), Affine.random(12, 4, rng), Dropout(0.5, rng)),
     )
+
+
+class Siamese(Graph):
+    """``out = tower(x1) * tower(x2) + x1``: one tower for two inputs, and a skip connection."""
+
+    part_names = ("tower",)
+
+    def __init__(self, rng):
+        self.tower = Sequential(Affine.random(3, 4, rng), Tanh(), Affine.random(4, 3, rng))
+
+    def connect(self, stack, x1, x2):
+        product = stack.push(MulLayer(), stack.push(self.tower, x1), stack.push(self.tower, x2))
+        return stack.push(AddLayer(), product, x1)
+
+
+class Loop(Graph):
+    """``h = tanh(x W + h V)``, one cell for three steps, whose outputs are all returned."""
+
+    part_names = ("into", "over", "activation", "norm")
+
+    def __init__(self, rng):
+        self.into, self.over = MatMul.random(3, 2, rng), Affine.random(2, 2, rng)
+        self.activation, self.norm = Tanh(), BatchNorm.identity(2)
+
+    def connect(self, stack, x, h):
+        for _ in range(3):
+            add = AddLayer()
+            h = stack.push(add, stack.push(self.into, x), stack.push(self.over, h))
+            h = stack.push(self.norm, stack.push(self.activation, h))
+        return h, (h, x)
 
 
 class Plain:
@@ -281,6 +312,9 @@ NETWORKS = [
     (shop, ((100, 2), (150, 3)), 1.1),
     (residual, x(4, 3)),
     (tied, x(4, 3)),
+    (Siamese, x(4, 3), x(4, 3)[::-1]),
+    (Siamese, x(4, 3, dtype=np.float32), x(4, 3, scale=2.0, dtype=np.float32)),
+    (Loop, x(4, 3), x(4, 2)),
     (Plain, x(4, 3)),
     (lambda rng: Sequential(Plain(rng), Tanh()), x(4, 3)),
     (lambda rng: one_layer_net(20, 4, rng), x(6, 20)),

@@ -1,0 +1,168 @@
+"""Pictures of computational graphs: values forward, gradients backward, as SVG without extras."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ...layers.nested import leaves
+from ..function_stack import FunctionStack, Graph, Value, as_gradient
+from .layout import Line, place
+from .nodes import nodes_and_edges
+from .svg import svg
+from .unroll import Unrolled
+
+__all__ = ["Picture", "draw"]
+
+WIDTH = 1280  # px at which a row of nodes is broken
+
+
+class Picture:
+    """An SVG, which Jupyter shows: ``str(picture)`` is its text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def _repr_svg_(self) -> str:
+        return self._text
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the picture to ``.svg``, or to ``.png``, which needs cairosvg.
+
+        Parameters
+        ----------
+        path : path
+            Its end decides the format.
+
+        Raises
+        ------
+        ValueError
+            If it ends in anything else.
+        ImportError
+            If cairosvg, or the library cairo that it needs, is missing.
+        """
+        kind = Path(fspath(path)).suffix.lower()
+        if kind == ".svg":
+            Path(path).write_text(self._text, encoding="utf-8")
+        elif kind == ".png":
+            try:
+                import cairosvg
+            except (ImportError, OSError) as error:
+                text = "a picture as .png needs cairosvg: pip install cairosvg"
+                raise ImportError(f"{text} ({error})") from error
+            cairosvg.svg2png(bytestring=self._text.encode(), write_to=fspath(path), scale=2)
+        else:
+            raise ValueError(
+                f"Picture.save: {fspath(path)} ends in {kind!r}, expected .svg or .png"
+            )
+
+    def __repr__(self) -> str:
+        return f"Picture(of {len(self._text):,} characters of SVG)"
+
+
+def draw(
+    net: Any,
+    *inputs: Any,
+    dout: Any = 1,
+    names: Any = None,
+    loss: Any = None,
+    t: Any = None,
+    depth: int | None = None,
+) -> Picture:
+    """Draw the computational graph: each value above its line, its gradient below.
+
+    Parameters
+    ----------
+    net : layer or FunctionStack
+        What is drawn. A layer is run forward and backward as a copy, in its mode, so it stays as
+        it was. `Sequential`, `Parallel` and `Graph` are drawn layer by layer, `Branch` as a dot
+        and `Identity` as a line; any other layer is one node. A `FunctionStack` is drawn with the
+        values and gradients that it has.
+    *inputs : number, array or tuple
+        What the net's forward gets.
+    dout : number, array or tuple, default 1
+        The gradient of the output, or of the loss; 1 stands for ones.
+    names : sequence of str, optional
+        Names of the inputs, nested tuples gone through from left to right, then of the outputs.
+    loss : layer, optional
+        A loss: its value is drawn as the output, and its gradient goes back.
+    t : array or tuple, optional
+        The target that the loss gets.
+    depth : int, optional
+        How many nets deep to unfold: with 1 the layers of `net`, in which nets are boxes. None
+        unfolds all.
+
+    Returns
+    -------
+    Picture
+        Shown by Jupyter; ``str(picture)`` is the SVG, ``picture.save("net.svg")`` writes it.
+
+    Notes
+    -----
+    Few numbers are written out. Of more, the shape, mean ± standard deviation, and of gradients
+    the Euclidean norm. A value used several times has its total gradient at its start and each
+    part of the sum where it arrives.
+
+    Examples
+    --------
+    >>> from chainrule.layers import MulLayer
+    >>> picture = draw(MulLayer(), 100, 2, names=("apple", "number", "price"))
+    >>> ">200</text>" in str(picture)
+    True
+    """
+    if isinstance(net, FunctionStack):
+        if inputs or names is not None or loss is not None:
+            raise TypeError("draw(stack) takes no inputs, names or loss: they are in the stack")
+        return _picture(net, (), ())
+    if (loss is None) != (t is None):
+        raise TypeError("draw: loss and t are given both or neither")
+    net, loss = copy.deepcopy((net, loss))
+    stack = Unrolled(depth)
+    given = tuple(stack.value(each) for each in inputs)
+    for value, name in zip(leaves(given), _input_names(net, given), strict=False):
+        value[1].name = name
+    result = stack.push(net, given)
+    if loss is not None:
+        result = stack.push(loss, result, stack.value(t, "t"))
+        result.name = "loss"
+    if names is not None:
+        _rename([value for _, value in (*leaves(given), *leaves(result))], names)
+    stack.backward(result, dout)
+    return _picture(stack, result, as_gradient(result, dout, stack))
+
+
+def _picture(stack: FunctionStack, results: Any, douts: Any) -> Picture:
+    if not stack.values:
+        raise ValueError("draw: the function stack is empty")
+    nodes, edges = nodes_and_edges(stack, results, douts)
+    lines: list[Line] = [*edges]
+    return Picture(svg(place([*nodes], lines, WIDTH), nodes, edges))
+
+
+def _rename(values: list[Value], names: Any) -> None:
+    names = [names] if isinstance(names, str) else list(names)
+    if len(names) > len(values):
+        raise ValueError(f"draw: {len(names)} names for {len(values)} inputs and outputs")
+    for value, name in zip(values, names, strict=False):
+        value.name = name
+
+
+def _input_names(net: Any, given: tuple[Any, ...]) -> list[str]:
+    """Return the names of forward's arguments, of connect's in a Graph, else x, x1, x2, ..."""
+    function = net.connect if isinstance(net, Graph) else net.forward
+    known = list(inspect.signature(function).parameters.values())[isinstance(net, Graph) :]
+    if len(known) >= len(given) and not any(p.kind is p.VAR_POSITIONAL for p in known):
+        names = [p.name for p in known]
+    else:
+        names = ["x"] if len(given) == 1 else [f"x{k + 1}" for k in range(len(given))]
+    flat = []
+    for name, value in zip(names, given, strict=False):
+        inside = sum(1 for _ in leaves(value))
+        flat += [name] if inside == 1 else [f"{name}[{k}]" for k in range(inside)]
+    return flat

@@ -1,0 +1,80 @@
+"""A net run as single calls on a function stack, so that every value of it can be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...layers import Identity
+from ..function_stack import FunctionStack, Graph
+from ..sequential import Branch, Parallel, Sequential
+
+
+class Unrolled(FunctionStack):
+    """A function stack on which nets are pushed layer by layer, down to a depth.
+
+    Parameters
+    ----------
+    depth : int or None
+        Nets within as many nets are one call each; None unrolls them all.
+    """
+
+    def __init__(self, depth: int | None) -> None:
+        super().__init__()
+        self.depth, self.level = depth, 0
+
+    def push(self, layer: Any, *values: Any) -> Any:
+        """Push the layers of a net instead of the net itself."""
+        inputs = values[0] if len(values) == 1 and type(values[0]) is tuple else values
+        kind = next((kind for kind in _WAYS if _is_plainly(layer, kind)), None)
+        folded = self.depth is not None and self.level >= self.depth
+        if kind is None or (folded and kind not in (Branch, Identity)):
+            return super().push(layer, inputs)
+        self.level += 1
+        out = _WAYS[kind](self, layer, inputs)
+        self.level -= 1
+        return out
+
+
+def _sequential(stack: Unrolled, net: Any, inputs: Any) -> Any:
+    value = inputs if len(inputs) != 1 else inputs[0]
+    for layer in net.layers:
+        value = _push(stack, layer, value)
+    return value
+
+
+def _parallel(stack: Unrolled, net: Any, inputs: Any) -> Any:
+    outs = [_push(stack, layer, value) for layer, value in zip(net.layers, inputs, strict=True)]
+    return tuple(outs) if len(outs) != 1 else outs[0]
+
+
+def _branch(stack: Unrolled, layer: Any, inputs: Any) -> Any:
+    value = inputs if len(inputs) != 1 else inputs[0]
+    return (value,) * layer.n if layer.n > 1 else value
+
+
+def _identity(stack: Unrolled, layer: Any, inputs: Any) -> Any:
+    return inputs if len(inputs) != 1 else inputs[0]
+
+
+def _graph(stack: Unrolled, net: Any, inputs: Any) -> Any:
+    return net.connect(stack, *inputs)
+
+
+_WAYS = {
+    Sequential: _sequential,
+    Parallel: _parallel,
+    Branch: _branch,
+    Identity: _identity,
+    Graph: _graph,
+}
+
+
+def _push(stack: Unrolled, layer: Any, value: Any) -> Any:
+    return stack.push(layer, value if type(value) is tuple else (value,))
+
+
+def _is_plainly(layer: Any, kind: type) -> bool:
+    """Whether it runs as `kind` does: no subclass with a forward or backward of its own."""
+    return isinstance(layer, kind) and all(
+        getattr(type(layer), name) is getattr(kind, name) for name in ("forward", "backward")
+    )

@@ -1,0 +1,282 @@
+"""Nets made over the function stack: laws, parts that are not reached, training, files."""
+
+import timeit
+
+import numpy as np
+import pytest
+from conformance import Loop, Siamese
+
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    Dropout,
+    MatMul,
+    MSELoss,
+    ReLU,
+    Tanh,
+    layer_laws,
+)
+from chainrule.networks import SGD, Adam, FunctionStack, Graph, Sequential, Trainer
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+class Skips(Graph):
+    """Skip connections over several layers."""
+
+    part_names = ("layers",)
+
+    def __init__(self, n, rng):
+        self.layers = [Affine.random(3, 3, rng, dtype=np.float64) for _ in range(n)]
+
+    def connect(self, stack, x):
+        values = [x]
+        for layer in self.layers:
+            values.append(stack.push(AddLayer(), stack.push(layer, values[-1]), values[0]))
+            values.append(stack.push(Tanh(), values[-1]))
+        return stack.push(AddLayer(), values[-1], values[2])
+
+
+def test_skip_connections_are_under_the_laws():
+    layer_laws(lambda rng: Skips(3, rng), rng().normal(size=(4, 3)))
+
+
+def test_shared_tower_with_dropout_is_under_the_laws():
+    class Noisy(Siamese):
+        def __init__(self, rng):
+            self.tower = Sequential(Affine.random(3, 3, rng), Dropout(0.4, rng), ReLU())
+
+    layer_laws(lambda rng: Noisy(rng), rng().normal(size=(4, 3)), rng(1).normal(size=(4, 3)))
+
+
+def test_a_graph_within_graphs_and_rows_is_under_the_laws():
+    class Outer(Graph):
+        part_names = ("inner", "row")
+
+        def __init__(self, rng):
+            self.inner = Siamese(rng)
+            self.row = Sequential(Skips(1, rng), Tanh())
+
+        def connect(self, stack, x):
+            a = stack.push(self.inner, x, stack.push(self.row, x))
+            return stack.push(self.inner, a, stack.push(self.row, a))
+
+    layer_laws(lambda rng: Outer(rng), rng().normal(size=(4, 3)))
+
+
+class TwoWays(Graph):
+    """Goes one way or the other."""
+
+    part_names = ("ways",)
+    way = "a"
+
+    def __init__(self):
+        self.ways = {"a": MatMul(np.eye(2)), "b": MatMul(2 * np.eye(2))}
+
+    def connect(self, stack, x):
+        return stack.push(self.ways[self.way], x)
+
+
+def test_the_other_way_leaves_zeros_in_the_first():
+    net, x = TwoWays(), np.ones((3, 2))
+    net.backward(net.forward(x))
+    assert net.ways["a"].dW.any()
+    assert not net.ways["b"].dW.any()
+    net.way = "b"
+    net.backward(net.forward(x))
+    assert net.ways["b"].dW.any()
+    assert not net.ways["a"].dW.any()
+    assert len(net.grads) == 2
+
+
+class Idle(Graph):
+    """Uses the first of its inputs."""
+
+    part_names = ("layer", "idle")
+
+    def __init__(self):
+        self.layer, self.idle = MatMul(np.eye(2)), MatMul(np.eye(2))
+
+    def connect(self, stack, x, unused, labels):
+        stack.push(self.idle, unused[0])
+        return stack.push(self.layer, x)
+
+
+def test_inputs_that_nobody_used_get_zeros_and_integers_none():
+    net, x = Idle(), np.ones((3, 2))
+    net.forward(x, (x, 1.5), np.arange(3))
+    dx, (dunused, dnumber), dlabels = net.backward(np.ones((3, 2)))
+    assert dx.any()
+    np.testing.assert_array_equal(dunused, np.zeros((3, 2)))
+    assert dnumber == 0
+    assert dlabels is None
+    assert not net.idle.dW.any()
+
+
+def test_backward_params_gives_the_same_gradients_without_the_inputs():
+    class Chain(Graph):
+        part_names = ("first", "second")
+
+        def __init__(self):
+            self.first, self.second = (Affine.random(3, 3, rng(), dtype=np.float64) for _ in "12")
+
+        def connect(self, stack, x):
+            return stack.push(self.second, stack.push(self.first, x))
+
+    for net in (Chain(), Skips(2, rng())):
+        dout = net.forward(rng(1).normal(size=(4, 3)))
+        net.backward(dout)
+        expected = [grad.copy() for grad in net.grads]
+        net.backward(2 * dout)
+        assert net.backward_params(dout) is None
+        for a, b in zip(net.grads, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_copy_that_an_outer_stack_keeps_has_its_own_inner_calls():
+    net = Siamese(rng())
+    x = [rng(k).normal(size=(4, 3)) for k in range(3)]
+    stack = FunctionStack()
+    values = [stack.value(each) for each in x]
+    ys = tuple(stack.push(net, values[k], values[k + 1]) for k in (0, 1))
+    stack.backward(ys)
+    singles = []
+    for k in (0, 1):
+        net.forward(x[k], x[k + 1])
+        dx = net.backward(1)
+        singles.append((dx, [grad.copy() for grad in net.grads]))
+    np.testing.assert_allclose(values[1].grad, singles[0][0][1] + singles[1][0][0], rtol=1e-6)
+    stack.backward(ys)
+    for grad, a, b in zip(net.grads, singles[0][1], singles[1][1], strict=True):
+        np.testing.assert_allclose(grad, a + b, rtol=1e-5)
+
+
+def test_a_layer_that_part_names_does_not_reach_is_told():
+    class Forgets(Graph):
+        def __init__(self):
+            self.layer = MatMul(np.eye(2))
+
+        def connect(self, stack, x):
+            return stack.push(self.layer, x)
+
+    with pytest.raises(ValueError, match=r"Forgets: .* write part_names = \('layer',\)"):
+        Forgets().forward(np.ones((1, 2)))
+
+    class Makes(Graph):
+        def connect(self, stack, x):
+            return stack.push(MatMul(np.eye(2)), x)
+
+    with pytest.raises(ValueError, match="part_names does not reach"):
+        Makes().forward(np.ones((1, 2)))
+
+
+def test_what_connect_must_return():
+    class Raw(Graph):
+        def connect(self, stack, x):
+            return x.data
+
+    with pytest.raises(TypeError, match="got a ndarray, expected a value"):
+        Raw().forward(np.ones(2))
+    with pytest.raises(NotImplementedError, match="Graph has no connect"):
+        Graph().forward(1)
+
+
+def test_outputs_that_are_inputs_or_come_twice():
+    class Through(Graph):
+        def connect(self, stack, x):
+            return x, x
+
+    net = Through()
+    assert net.forward(3.0) == (3.0, 3.0)
+    assert net.backward((1.0, 2.0)) == 3.0
+
+
+def pairs(n=40):
+    x = rng(5).normal(size=(n, 3))
+    return x, np.tanh(x @ np.ones((3, 3)))
+
+
+@pytest.mark.parametrize("make", [lambda: Skips(2, rng()), lambda: OneInput(rng())])
+def test_graphs_train_and_resume_bit_for_bit(make, tmp_path):
+    (x, t), path = pairs(), tmp_path / "training.npz"
+    whole = Trainer(make(), MSELoss(), Adam(lr=0.01), rng=rng(1))
+    history = whole.fit(x, t, epochs=6, batch_size=8, progress=False)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    half = Trainer(make(), MSELoss(), Adam(lr=0.01), rng=rng(1))
+    half.fit(x, t, epochs=3, batch_size=8, progress=False, checkpoint=path)
+    again = Trainer.resume(path, make(), MSELoss(), Adam(lr=0.01), rng=rng(9))
+    again.fit(x, t, epochs=6, batch_size=8, progress=False)
+    for a, b in zip(whole.net.params, again.net.params, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class OneInput(Graph):
+    """A loop with one cell, and dropout, so that a resume must restore the Generator."""
+
+    part_names = ("cell", "norm")
+
+    def __init__(self, rng):
+        self.cell = Sequential(Affine.random(3, 3, rng, dtype=np.float64), Tanh())
+        self.norm = Dropout(0.2, rng)
+
+    def connect(self, stack, x):
+        h = x
+        for _ in range(3):
+            h = stack.push(AddLayer(), x, stack.push(self.cell, h))
+        return stack.push(self.norm, h)
+
+
+def test_saved_and_loaded(tmp_path):
+    net, other = Loop(rng()), Loop(rng(1))
+    x = rng(2).normal(size=(4, 3)), rng(3).normal(size=(4, 2))
+    net.forward(*x)
+    net.save(tmp_path / "net.npz")
+    other.load(tmp_path / "net.npz")
+    assert sorted(net.state_dict()) == [
+        *("into.W", "norm.beta", "norm.gamma", "norm.running_mean", "norm.running_var"),
+        *("over.W", "over.b"),
+    ]
+    np.testing.assert_array_equal(net.predict(*x)[0], other.predict(*x)[0])
+
+
+def test_predict_changes_no_gradient_and_a_step_of_sgd_is_as_by_hand():
+    net = TwoWays()
+    x = np.array([[1.0, 2.0]])
+    net.predict(x)
+    net.backward(net.forward(x))
+    SGD(lr=0.1).step(net.params, net.grads)
+    np.testing.assert_allclose(net.ways["a"].W, np.eye(2) - 0.1 * x.T @ x)
+
+
+def measure(n=200):
+    """Time per call of a graph over that of the same Sequential, in microseconds."""
+    layers = [ReLU() for _ in range(n)]
+
+    class Row(Graph):
+        part_names = ("layers",)
+
+        def __init__(self):
+            self.layers = layers
+
+        def connect(self, stack, x):
+            for layer in self.layers:
+                x = stack.push(layer, x)
+            return x
+
+    x = np.ones((2, 2))
+
+    def step(net):
+        net.forward(x)
+        net.backward(x)
+
+    times = [
+        min(timeit.repeat(lambda net=net: step(net), number=5, repeat=20)) / 5 / n * 1e6
+        for net in (Row(), Sequential(*layers))
+    ]
+    return times[0] - times[1]
+
+
+if __name__ == "__main__":
+    print(f"{measure():.2f} us per call")
