@@ -1,4 +1,7 @@
-"""Read handwritten digits with the weights of train_mnist.py: accuracy and confusion matrix."""
+"""Read handwritten digits with a net that train_mnist.py trained: accuracy, confusion matrix.
+
+The net is built again from its weights, or it is an ONNX model (.onnx), which onnxruntime runs.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,12 @@ def print_matrix(matrix: NDArray[Any]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Read the test digits and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("weights", metavar="WEIGHTS", type=Path, help="such as out/weights.npz")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", type=Path, help="such as out/weights.npz, or FILE.onnx"
+    )
     parser.add_argument(
         "--data",
         metavar="sample|full|fashion|DIR",
@@ -39,9 +46,16 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
 
-    net, settings = digits.restore(args.weights)
-    _, (x, t) = digits.load(args.data or settings.data)
-    predicted = digits.predict(net, settings.inputs(x))
+    if args.weights.suffix == ".onnx":
+        import onnx_digits
+
+        session, data = onnx_digits.load(args.weights)
+        _, (x, t) = digits.load(args.data or data)
+        predicted = onnx_digits.predict(session, x)
+    else:
+        net, settings = digits.restore(args.weights)
+        _, (x, t) = digits.load(args.data or settings.data)
+        predicted = digits.predict(net, settings.inputs(x))
 
     right = np.count_nonzero(predicted == t)
     print(f"test accuracy: {right / len(t):.2%} ({right:,} of {len(t):,} images)\n")

@@ -7,7 +7,8 @@ it needs --epochs 100. The conv and deep nets look at the images as images. With
 of the training images, always the same, is held out: they choose the weights, not the test images.
 
 Written to --out are weights.npz and weights.json, with which predict_mnist.py builds the net again,
-checkpoint.npz for --resume, and with --plot curves.png and digits.png. Ctrl-C ends the training
+checkpoint.npz for --resume, and with --plot curves.png and digits.png; with --onnx FILE the net is
+exported, and predict_mnist.py FILE runs it without this library. Ctrl-C ends the training
 after the step that is under way, tests and saves what it has, and makes the exit code 130.
 
 The net with which the textbook starts, for the whole of MNIST:
@@ -58,6 +59,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add = output.add_argument
     add("--out", metavar="DIR", type=Path, default=Path("out"), help="for what is written (out)")
     add("--plot", action="store_true", help="draw the curves and a grid of test digits, as PNG")
+    add("--onnx", metavar="FILE", type=Path, help="write the net as an ONNX model too")
     args = parser.parse_args(argv)
     args.hidden_layer = {key: vars(args)[key] for key in ("activation", "hidden") if key in args}
     for key in args.hidden_layer:
@@ -80,6 +82,8 @@ def train(args: argparse.Namespace) -> int:
     """Do what the options say and return the exit code."""
     if args.plot:
         import pictures
+    if args.onnx:
+        import onnx_digits
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -138,6 +142,8 @@ def train(args: argparse.Namespace) -> int:
     digits.save(weights, net, settings)
     for file in (weights, weights.with_suffix(".json"), checkpoint):
         print(f"wrote {file}")
+    if args.onnx:
+        onnx_digits.save(args.onnx, net, x_test[:1], settings.data)
     if args.plot:
         pictures.save(history.plot(), args.out / "curves.png")
         title = f"{right:,} of {len(t_test):,} test images are right"

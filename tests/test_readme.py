@@ -13,7 +13,7 @@ import chainrule.networks
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/from-pytorch.md"])
 def test_the_code_blocks_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / document).read_text()

@@ -215,6 +215,35 @@ def test_a_picture_that_cannot_be(run_script, tmp_path):
     assert "cannot draw" in run.err
 
 
+@pytest.mark.parametrize("model", ["two-layer", "conv"])
+def test_an_exported_net_reads_as_the_net_does(train, run_script, tmp_path, model):
+    file = tmp_path / "digits.onnx"
+    trained = train("--model", model, "--onnx", file)
+    assert f"wrote {file}\n" in trained.out
+    tested = run_script("predict_mnist.py", file)
+    assert tested.code == 0
+    assert accuracy(tested) == accuracy(trained)
+
+
+def test_an_onnx_file_that_cannot_be(train, run_script, tmp_path):
+    trained = train("--onnx", tmp_path / "no folder" / "digits.onnx")
+    assert trained.code == 1
+    assert "--onnx: " in trained.err
+    (tmp_path / "broken.onnx").write_bytes(b"broken")
+    tested = run_script("predict_mnist.py", tmp_path / "broken.onnx")
+    assert tested.code == 1
+    assert f"cannot read {tmp_path / 'broken.onnx'}: " in tested.err
+
+
+def test_exporting_without_onnx_fails_before_the_training(train, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "onnx_digits", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    run = train("--onnx", tmp_path / "digits.onnx")
+    assert run.code == 1
+    assert run.err == "ONNX files need onnxruntime: pip install 'chainrule[onnx]'\n"
+    assert not (tmp_path / "out").exists()
+
+
 def damage_weights(weights, settings):
     weights.write_bytes(weights.read_bytes()[:1000])
 

@@ -88,7 +88,7 @@ class OnnxGraph:
             out = onnx_operators(layer, self, *(value if type(value) is tuple else (value,)))
         finally:
             self.place, self.dtype = outer
-        self.values |= {name: leaf for (_, name), (_, leaf) in pairs(out, example)}
+        self.values |= dict(pairs(out, example))
         return out
 
     def add(self, op: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
@@ -141,7 +141,7 @@ class OnnxGraph:
 
         given = example_inputs if len(example_inputs) != 1 else example_inputs[0]
         value = _names("x", given)
-        self.values |= {name: leaf for (_, name), (_, leaf) in pairs(value, given)}
+        self.values |= dict(pairs(value, given))
         self._take(self.values)
         arrays = {name: np.asarray(leaf) for name, leaf in self.values.items()}
         batch = next((len(array) for array in arrays.values() if array.ndim), None)
@@ -153,7 +153,7 @@ class OnnxGraph:
         outputs = []
         ends = _names("y", out)
         self._take(end for _, end in leaves(ends))
-        for (_, name), (_, end) in pairs(out, ends):
+        for name, end in pairs(out, ends):
             self.nodes.append(helper.make_node("Identity", [name], [end]))
             array = np.asarray(self.values[name])
             outputs.append(_info(end, array, *(None for _ in array.shape)))
@@ -209,8 +209,8 @@ def _refuse_other_forward(layer: Any) -> None:
 
 
 def pairs(first: Any, second: Any) -> list[tuple[Any, Any]]:
-    """Return the leaves of two nested tuples of one structure side by side, with their places."""
-    return list(zip(leaves(first), leaves(second), strict=True))
+    """Return the leaves of two nested tuples of one structure side by side."""
+    return [(a, b) for (_, a), (_, b) in zip(leaves(first), leaves(second), strict=True)]
 
 
 def _names(letter: str, value: Any) -> Any:

@@ -237,8 +237,8 @@ def _paired(net: Any, arrays: dict[str, Array], caller: str) -> list[tuple[str, 
             for place, keys in left
         ]
         lines = [f"{caller}: the model does not match the net"]
-        lines += ["layers without a module:", *(unpaired or ["none"])]
-        lines += ["modules without a layer:", *(modules or ["none"])]
+        lines += ["layers without a module:", *(f"  {line}" for line in unpaired or ["none"])]
+        lines += ["modules without a layer:", *(f"  {line}" for line in modules or ["none"])]
         raise ValueError("\n  ".join(lines))
     return pairs
 

@@ -132,10 +132,10 @@ def test_what_does_not_fit_is_listed_and_nothing_is_changed():
         from_torch(ours, state)
     assert str(error.value).splitlines()[1:] == [
         "  layers without a module:",
-        "  5 Affine(128 -> 5): weight (5, 128), bias (5,)",
+        "    5 Affine(128 -> 5): weight (5, 128), bias (5,)",
         "  modules without a layer:",
-        "  5: weight (6, 128), bias (5,)",
-        "  extra: bias (2,)",
+        "    5: weight (6, 128), bias (5,)",
+        "    extra: bias (2,)",
     ]
     assert_equal(ours.state_dict(), before)
     with pytest.raises(ValueError, match="to_torch: the model does not match the net"):
