@@ -44,7 +44,7 @@ class NetRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
     --------
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(n_features=5, random_state=0)
-    >>> model = NetRegressor(solver="lbfgs", random_state=0).fit(X, y)
+    >>> model = NetRegressor(solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > 0.99)
     True
     """
