@@ -17,6 +17,8 @@ from .images import (
 from .initializers import (
     Initializer,
     he_normal,
+    lecun_normal,
+    normal,
     uniform,
     xavier_normal,
     xavier_uniform,
@@ -32,6 +34,7 @@ from .losses import (
     SumLoss,
 )
 from .normalization import BatchNorm, GroupNorm, LayerNorm
+from .numerical_gradient import numerical_gradient
 from .sampling import GaussianKL, GaussianSample
 from .sequences import (
     GRU,
@@ -97,6 +100,9 @@ __all__ = [
     "check_gradients",
     "he_normal",
     "layer_laws",
+    "lecun_normal",
+    "normal",
+    "numerical_gradient",
     "uniform",
     "xavier_normal",
     "xavier_uniform",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .base import Array
-from .checks import as_generator
+from .checks import as_generator, as_number
 
 # The quotes keep NumPy from loading its Generators at import.
 Initializer = Callable[[tuple[int, ...], int, int, "np.random.Generator", DTypeLike], Array]
@@ -40,6 +40,17 @@ def xavier_normal(
     return _normal(math.sqrt(2 / (fan_in + fan_out)), shape, rng, dtype)
 
 
+def lecun_normal(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
+) -> Array:
+    """Normal of standard deviation ``sqrt(1 / fan_in)``, for tanh; some books' "Xavier".
+
+    LeCun, Bottou, Orr, Müller (1998), Efficient BackProp,
+    https://doi.org/10.1007/3-540-49430-8_2
+    """
+    return _normal(math.sqrt(1 / fan_in), shape, rng, dtype)
+
+
 def xavier_uniform(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
@@ -49,6 +60,36 @@ def xavier_uniform(
     """
     a = math.sqrt(6 / (fan_in + fan_out))
     return as_generator(rng, "rng").uniform(-a, a, shape).astype(dtype)
+
+
+def normal(std: float) -> Initializer:
+    """Return an initializer that draws from the normal distribution of mean 0 and this `std`.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation, at least 0.
+
+    Returns
+    -------
+    Initializer
+        A function of a shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `std` is not a number, or below 0.
+    """
+    std = as_number(std, "normal: std")
+    if not std >= 0:
+        raise ValueError(f"normal: std is {std}, expected at least 0")
+
+    def init(
+        shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: Any
+    ) -> Array:
+        return _normal(std, shape, rng, dtype)
+
+    return init
 
 
 def uniform(low: float, high: float) -> Initializer:

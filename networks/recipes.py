@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from ..layers import (
     SelfAttention,
     Sigmoid,
     he_normal,
+    normal,
     uniform,
     xavier_normal,
 )
@@ -78,7 +80,7 @@ def simple_conv_net(rng: np.random.Generator, *, dtype: DTypeLike = np.float32) 
     )
 
 
-def deep_conv_net(
+def residual_conv_net(
     rng: np.random.Generator, *, dropout: float = 0.2, dtype: DTypeLike = np.float32
 ) -> Sequential:
     """Return logits of 10 classes for images (N, 1, 28, 28): a small residual net.
@@ -191,20 +193,18 @@ def transformer_net(
     dtype : dtype, default float32
         Of all parameters.
     """
-
-    def normal(shape: Any, fan_in: int, fan_out: int, rng: Any, dtype: DTypeLike) -> Any:
-        return rng.normal(0.0, 0.02, shape).astype(dtype)
+    init = normal(0.02)
 
     def residual(*layers: Layer) -> Sequential:
         block = Sequential(LayerNorm.identity(size, dtype=dtype), *layers, *_dropout(dropout, rng))
         return Sequential(Branch(2), Parallel(block, Identity()), AddLayer())
 
     def block() -> tuple[Sequential, Sequential]:
-        attention = SelfAttention.random(size, heads, rng, causal=True, init=normal, dtype=dtype)
+        attention = SelfAttention.random(size, heads, rng, causal=True, init=init, dtype=dtype)
         mlp = (
-            Affine.random(size, 4 * size, rng, init=normal, dtype=dtype),
+            Affine.random(size, 4 * size, rng, init=init, dtype=dtype),
             GELU(),
-            Affine.random(4 * size, size, rng, init=normal, dtype=dtype),
+            Affine.random(4 * size, size, rng, init=init, dtype=dtype),
         )
         return residual(attention), residual(*mlp)
 
@@ -214,9 +214,26 @@ def transformer_net(
         *_dropout(dropout, rng),
         *(part for _ in range(depth) for part in block()),
         LayerNorm.identity(size, dtype=dtype),
-        Affine.random(size, vocab, rng, init=normal, dtype=dtype),
+        Affine.random(size, vocab, rng, init=init, dtype=dtype),
     )
 
 
 def _dropout(rate: float, rng: np.random.Generator) -> tuple[Dropout, ...]:
     return (Dropout(rate, rng),) if rate else ()
+
+
+def deep_conv_net(*args: Any, **kwargs: Any) -> Sequential:
+    """`residual_conv_net` by its old name: the books' DeepConvNet is another net.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of `residual_conv_net`.
+
+    Returns
+    -------
+    Sequential
+        The net.
+    """
+    warnings.warn("deep_conv_net is now called residual_conv_net", DeprecationWarning, stacklevel=2)
+    return residual_conv_net(*args, **kwargs)

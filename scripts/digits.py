@@ -15,8 +15,8 @@ from chainrule.datasets import batches, load_fashion_mnist, load_mnist, load_mni
 from chainrule.layers import ReLU, Sigmoid
 from chainrule.networks import (
     Sequential,
-    deep_conv_net,
     one_layer_net,
+    residual_conv_net,
     simple_conv_net,
     two_layer_net,
 )
@@ -73,7 +73,7 @@ class Settings:
         if self.model == "conv":
             return simple_conv_net(rng)
         if self.model == "deep":
-            return deep_conv_net(rng)
+            return residual_conv_net(rng)
         if self.model == "one-layer":
             return one_layer_net(784, 10, rng)
         activation = ACTIVATIONS[self.activation]

@@ -13,7 +13,15 @@ import chainrule.networks
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/from-pytorch.md"])
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/from-pytorch.md",
+    "docs/from-the-book.md",
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_code_blocks_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / document).read_text()
@@ -38,3 +46,12 @@ def test_every_public_name_is_in_the_readme():
     packages = chainrule.layers, chainrule.networks, chainrule.datasets
     names = [name for package in packages for name in package.__all__]
     assert [name for name in names if f"`{name}" not in text] == []
+
+
+def test_the_code_of_the_chinese_page_is_that_of_the_readme():
+    blocks, ours = (
+        re.findall(r"^```python\n.*?^```", (ROOT / name).read_text(), flags=re.M | re.S)
+        for name in ("README.zh.md", "README.md")
+    )
+    assert blocks
+    assert blocks == ours[: len(blocks)]  # which run above, in this order

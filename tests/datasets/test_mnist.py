@@ -164,7 +164,7 @@ def test_sample_is_a_folder_that_load_mnist_reads():
     for pair, expected in zip(load_mnist(folder), load_mnist_sample(), strict=True):
         for array, same in zip(pair, expected, strict=True):
             np.testing.assert_array_equal(array, same)
-    assert "CC BY-SA 3.0" in (folder / "LICENSE-MNIST").read_text()
+    assert "CC BY-SA 3.0" in (folder / "README.md").read_text()
 
 
 FULL = Path(os.environ.get("CHAINRULE_DATA", ""), "mnist")

@@ -83,7 +83,12 @@ def test_random_draws_from_the_generator_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "scale"), [("he_normal", np.sqrt(2 / 400)), ("xavier_normal", np.sqrt(2 / 700))]
+    ("name", "scale"),
+    [
+        ("he_normal", np.sqrt(2 / 400)),
+        ("xavier_normal", np.sqrt(2 / 700)),
+        ("lecun_normal", np.sqrt(1 / 400)),
+    ],
 )
 def test_normal_initializers_have_their_papers_spread(name, scale):
     import chainrule.layers
@@ -103,3 +108,15 @@ def test_transposed_is_the_layer_of_the_transposed_matrix():
     np.testing.assert_allclose(tied.dW, plain.dW.T)
     np.testing.assert_allclose(tied.db, plain.db)
     assert repr(tied) == "Affine(3 -> 2, transposed)"
+
+
+def test_normal_has_the_given_spread():
+    from chainrule.layers import normal
+
+    W = MatMul.random(400, 300, np.random.default_rng(0), init=normal(0.01)).W
+    assert W.dtype == np.float32
+    np.testing.assert_allclose(W.std(), 0.01, rtol=0.01)
+    with pytest.raises(ValueError, match=r"normal: std is -1\.0, expected at least 0"):
+        normal(-1)
+    with pytest.raises(TypeError, match="normal: std is '1', expected a number"):
+        normal("1")

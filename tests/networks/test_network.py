@@ -12,6 +12,7 @@ from chainrule.networks import (
     Trainer,
     deep_conv_net,
     one_layer_net,
+    residual_conv_net,
     simple_conv_net,
     two_layer_net,
 )
@@ -193,7 +194,9 @@ def test_recipes():
     assert {param.dtype for param in one.params + two.params} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize(("make", "size"), [(simple_conv_net, 433_890), (deep_conv_net, 117_162)])
+@pytest.mark.parametrize(
+    ("make", "size"), [(simple_conv_net, 433_890), (residual_conv_net, 117_162)]
+)
 def test_the_recipes_for_images_learn(make, size):
     rng = np.random.default_rng(0)
     net, loss = make(rng), CrossEntropyLoss()
@@ -203,3 +206,10 @@ def test_the_recipes_for_images_learn(make, size):
     losses = [trainer.train_step(x, t) for _ in range(8)]
     assert net.forward(x).dtype == np.float32
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_old_name_of_the_residual_net_warns_and_works():
+    with pytest.warns(DeprecationWarning, match="now called residual_conv_net"):
+        old = deep_conv_net(np.random.default_rng(0), dtype=np.float64)
+    new = residual_conv_net(np.random.default_rng(0), dtype=np.float64)
+    assert all(map(np.array_equal, old.params, new.params))
