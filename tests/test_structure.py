@@ -33,7 +33,10 @@ def imports(name, text):
         if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
             start = folder[: len(folder) - node.level + 1] if node.level else []
             module = [*start, *(node.module.split(".") if node.module else [])]
-            yield module[1:] if module[:1] == ["chainrule"] else module, [a.name for a in node.names]
+            yield (
+                module[1:] if module[:1] == ["chainrule"] else module,
+                [a.name for a in node.names],
+            )
 
 
 def arrows(files):
@@ -69,16 +72,22 @@ def broken_rules(files):
             if room == "datasets" and there != "datasets":
                 wrong.append(f"{text}: datasets knows neither of the others")
             inside = target.startswith("layers/gradient_check")
-            if inside and not name.startswith("layers/gradient_check") and name != "layers/__init__":
+            if (
+                inside
+                and not name.startswith("layers/gradient_check")
+                and name != "layers/__init__"
+            ):
                 wrong.append(f"{text}: only layers/__init__ imports the checker")
-            if name.startswith("layers/gradient_check/") and there == "layers" and not inside:
-                if target.split("/")[1] not in FOUNDATIONS:
-                    wrong.append(f"{text}: the checker knows no layer")
-            if name in LOWEST and (target not in LOWEST or LOWEST.index(target) > LOWEST.index(name)):
+            checker = name.startswith("layers/gradient_check/") and there == "layers" and not inside
+            if checker and target.split("/")[1] not in FOUNDATIONS:
+                wrong.append(f"{text}: the checker knows no layer")
+            if name in LOWEST and (
+                target not in LOWEST or LOWEST.index(target) > LOWEST.index(name)
+            ):
                 wrong.append(f"{text}: it stands lower")
-            if name.startswith("networks/optimizers/") and there == "networks":
-                if not target.startswith("networks/optimizers/"):
-                    wrong.append(f"{text}: the optimizers know no net")
+            optimizers = "networks/optimizers/"
+            if name.startswith(optimizers) and there == "networks" and optimizers not in target:
+                wrong.append(f"{text}: the optimizers know no net")
             for upper in ("training", "parallel", "interchange", "estimators"):
                 from_above = any(
                     name.startswith(f"networks/{u}")

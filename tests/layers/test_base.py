@@ -56,7 +56,9 @@ def test_a_parameter_that_was_never_set_is_named():
     class Forgetful(Layer):
         param_names = ("W",)
 
-    with pytest.raises(AttributeError, match=r"'params': it has no 'W', which its class declares: set it"):
+    with pytest.raises(
+        AttributeError, match=r"'params': it has no 'W', which its class declares: set it"
+    ):
         _ = Forgetful().params
 
 

@@ -103,7 +103,11 @@ def test_a_column_is_no_row(loss):
             ValueError,
             r"t has shape \(3,\), expected labels \(2,\) or distributions \(2, 3\)",
         ),
-        ([[0, 0, 2], [1, 0, 0]], ValueError, r"rows of t are not probability distributions .* from 1 to 2"),
+        (
+            [[0, 0, 2], [1, 0, 0]],
+            ValueError,
+            r"rows of t are not probability distributions .* from 1 to 2",
+        ),
         ([[1.5, -0.5, 0], [1, 0, 0]], ValueError, "minimum -0.5"),
     ],
 )
