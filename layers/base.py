@@ -289,5 +289,5 @@ def _what_is_missing(layer: Layer) -> str:
 
 
 def _first(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:5]))
+    shown = ", ".join(f"{name!r:.40}" for name in names[:5])
     return f"[{shown}{f', ... ({len(names)} in all)' if len(names) > 5 else ''}]"

@@ -24,7 +24,7 @@ from chainrule.layers.tree import walk
 
 
 def is_float(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f"
 
 
 def cast(value, dtype):
