@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base import Array, Layer
-from .checks import as_count, as_number, as_parameter
+from .checks import as_count, as_float_dtype, as_number, as_parameter
 from .half import wide
 from .images.layout import batch_last
 
@@ -113,6 +113,7 @@ class BatchNorm(_OfChannels):
     @classmethod
     def identity(cls, channels: int, *, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype))
 
     def forward(self, x: Any) -> Array:
@@ -182,6 +183,7 @@ class LayerNorm(_Normalization):
     @classmethod
     def identity(cls, *shape: int, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(shape, dtype), np.zeros(shape, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
@@ -240,6 +242,7 @@ class GroupNorm(_OfChannels):
     @classmethod
     def identity(cls, channels: int, groups: int, *, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype), groups)
 
     def forward(self, x: Any) -> Array:
