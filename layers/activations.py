@@ -11,6 +11,7 @@ import numpy as np
 
 from .base import Array, Layer
 from .checks import as_number
+from .half import total, wide
 
 
 class Sigmoid(Layer):
@@ -95,12 +96,14 @@ class GELU(Layer):
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
         # Beyond 40 the density is 0, and x^2 might overflow.
-        self.phi = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
-        self.Phi = _normal_cdf(x, self.phi)
-        return x * self.Phi
+        wide_x = wide(x)
+        self.phi = np.exp(-0.5 * np.square(np.clip(wide_x, -40, 40))) / math.sqrt(2 * math.pi)
+        self.Phi = _normal_cdf(wide_x, self.phi)
+        return (x * self.Phi).astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
-        return self.as_dout(dout, self.x.shape) * (self.Phi + self.x * self.phi)
+        x, dout = self.x, self.as_dout(dout, self.x.shape)
+        return (dout * (self.Phi + x * self.phi)).astype(np.result_type(dout, x), copy=False)
 
 
 class Softplus(Layer):
@@ -108,12 +111,15 @@ class Softplus(Layer):
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # no overflow
+        y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(wide(x))))  # no overflow
+        return y.astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
         from scipy.special import expit
 
-        return self.as_dout(dout, self.x.shape) * expit(self.x)
+        dout = self.as_dout(dout, self.x.shape)
+        dx = dout * expit(wide(self.x))
+        return dx.astype(np.result_type(dout, self.x), copy=False)
 
 
 class Softmax(Layer):
@@ -124,13 +130,13 @@ class Softmax(Layer):
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
-        y = np.exp(x - x.max(axis=-1, keepdims=True))  # the greatest is 1: no overflow
-        self.y = y / y.sum(axis=-1, keepdims=True)
+        y = np.exp(wide(x) - x.max(axis=-1, keepdims=True))  # the greatest is 1: no overflow
+        self.y = (y / y.sum(axis=-1, keepdims=True)).astype(x.dtype, copy=False)
         return self.y
 
     def backward(self, dout: Any) -> Array:
         y, dout = self.y, self.as_dout(dout, self.y.shape)
-        return y * (dout - (dout * y).sum(axis=-1, keepdims=True))
+        return y * (dout - total(dout * y, axis=-1, keepdims=True))
 
 
 def _normal_cdf(x: Array, phi: Array) -> Array:

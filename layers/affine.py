@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .base import Array, Layer
 from .checks import as_count, as_float_dtype, as_generator, as_parameter
+from .half import total
 from .initializers import Initializer, he_normal
 
 
@@ -121,7 +122,7 @@ class Affine(Layer):
     def backward_params(self, dout: Any) -> None:
         x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))
         self.dW = dout.T.dot(x) if self.transposed else x.T.dot(dout)
-        self.db = dout.sum(axis=0)
+        self.db = total(dout, axis=0)
 
     def _matrix(self) -> Array:
         """Return W as (D, M)."""

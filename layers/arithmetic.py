@@ -8,6 +8,7 @@ import numpy as np
 
 from .base import Array, Layer
 from .checks import as_count
+from .half import total
 
 
 class _BinaryLayer(Layer):
@@ -104,7 +105,7 @@ class Repeat(Layer):
         return out
 
     def backward(self, dout: Any) -> Array:
-        return np.asarray(self.as_dout(dout, self.out_shape).sum(axis=self.axis))
+        return np.asarray(total(self.as_dout(dout, self.out_shape), self.axis))
 
     def __repr__(self) -> str:
         return f"Repeat({self.n}, axis={self.axis})"
@@ -129,7 +130,7 @@ class Sum(Layer):
 
     def forward(self, x: Any) -> Any:
         x = self.as_input(x)
-        out = x.sum(axis=self.axis, keepdims=True)
+        out = total(x, self.axis, keepdims=True)
         self.x_shape, self.kept_shape = x.shape, out.shape
         out = out.squeeze(self.axis)
         self.out_shape = out.shape
@@ -150,10 +151,10 @@ def _as_operand(layer: Layer, value: Any, name: str) -> Any:
 def _unbroadcast(gradient: Any, operand: Any) -> Any:
     """Sum `gradient` over the axes along which `operand` was broadcast."""
     if isinstance(operand, int | float) and isinstance(gradient, np.ndarray):
-        return gradient.sum().item()
+        return total(gradient).item()
     shape = np.shape(operand)
     if np.shape(gradient) == shape:
         return gradient
     new = gradient.ndim - len(shape)
     stretched = [i for i, n in enumerate(shape, new) if n == 1 and gradient.shape[i] != 1]
-    return gradient.sum(axis=(*range(new), *stretched), keepdims=True).reshape(shape)
+    return total(gradient, (*range(new), *stretched), keepdims=True).reshape(shape)

@@ -255,6 +255,8 @@ class Layer:
                 raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
         if x.dtype.kind not in "fiub":
             hint = " (a sparse matrix? x.toarray())" if x.dtype == object and x.ndim == 0 else ""
+            if name == "t" and x.dtype.kind in "UST":
+                hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
             raise TypeError(f"{self!r}: {name} is of dtype {x.dtype}, expected real numbers{hint}")
         return x  # type: ignore[no-any-return]
 
@@ -267,6 +269,10 @@ class Layer:
                 hint = ", which the class declares: set it in __init__"
             elif name in ("params", "grads") or (name[:1] == "d" and name[1:] in self.param_names):
                 hint = _what_is_missing(self)
+            elif name in ("shape", "ndim", "T"):
+                hint = ": it is a layer, not an array; its arrays are in params"
+            elif name in ("append", "extend", "insert"):
+                hint = ": its parts are fixed when it is made, such as Sequential(*layers, another)"
             elif not name.startswith("__"):
                 hint = "; if forward() sets it, call forward() first"
             text = f"{type(self).__name__} has no {name!r}{hint}"
@@ -289,5 +295,5 @@ def _what_is_missing(layer: Layer) -> str:
 
 
 def _first(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:5]))
+    shown = ", ".join(f"{name!r:.40}" for name in names[:5])
     return f"[{shown}{f', ... ({len(names)} in all)' if len(names) > 5 else ''}]"

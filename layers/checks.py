@@ -58,8 +58,10 @@ def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If it does not hold real numbers.
+        If it does not hold real numbers, or is a masked array.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
     if hasattr(value, "__array_function__"):
         array: Any = value
     else:

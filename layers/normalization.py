@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base import Array, Layer
-from .checks import as_count, as_number, as_parameter
+from .checks import as_count, as_float_dtype, as_number, as_parameter
+from .half import wide
 from .images.layout import batch_last
 
 
@@ -29,6 +30,18 @@ class _Normalization(Layer):
         self.eps = as_number(eps, f"{name}: eps")
         if not self.eps > 0:
             raise ValueError(f"{name}: eps is {eps!r}, expected a positive number")
+
+    def check_range(self, spread: Array, x: Array) -> None:
+        """Raise if the variance of finite values is too large for their dtype: y would be 0."""
+        if not np.isfinite(spread).all() and np.isfinite(x).all():
+            raise ValueError(
+                f"{self!r}: x holds values up to {np.abs(x).max():.3g}, whose variance is not "
+                f"finite in {spread.dtype}"
+            )
+
+    def rounded(self, gradient: Array) -> Array:
+        """Return the gradient of gamma or beta, summed up in float32, as float16 if they are."""
+        return gradient.astype(np.float16) if self.dtype == np.float16 else gradient
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self.gamma.shape))})"
@@ -94,16 +107,19 @@ class BatchNorm(_OfChannels):
         self.momentum = as_number(momentum, "BatchNorm: momentum")
         if not 0 <= self.momentum <= 1:
             raise ValueError(f"BatchNorm: momentum is {momentum!r}, expected a number in [0, 1]")
-        self.running_mean = np.zeros_like(self.gamma)
-        self.running_var = np.ones_like(self.gamma)
+        self.running_mean = np.zeros_like(wide(self.gamma))
+        self.running_var = np.ones_like(wide(self.gamma))
 
     @classmethod
     def identity(cls, channels: int, *, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype))
 
     def forward(self, x: Any) -> Array:
-        x = batch_last(self.as_input(x))
+        x = self.as_input(x)
+        self.dtype = np.result_type(x, self.gamma)
+        x = batch_last(wide(x))
         self.of_batch = self.training
         if self.of_batch:
             m = x.size // len(self.gamma)
@@ -115,6 +131,7 @@ class BatchNorm(_OfChannels):
             mean = x.mean(axis=(0, *range(2, x.ndim)))  # pairwise sums, for large means
             self.centered = x - _wide(mean, x)
             var = _dot(self.centered, self.centered) / m
+            self.check_range(var, x)
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_var += self.momentum * (var * (m / (m - 1)) - self.running_var)
         else:
@@ -123,23 +140,23 @@ class BatchNorm(_OfChannels):
         self.std = np.sqrt(var + self.eps)
         y = self.centered * _wide(self.gamma / self.std, x)
         y += _wide(self.beta, x)
-        return y
+        return y.astype(self.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
         centered, std = self.centered, self.std
-        dout = batch_last(self.as_dout(dout, centered.shape))
-        self.dgamma = _dot(dout, centered) / std
-        self.dbeta = _sum(dout)
+        dout = wide(batch_last(self.as_dout(dout, centered.shape)))
+        dgamma, dbeta = _dot(dout, centered) / std, _sum(dout)
+        self.dgamma, self.dbeta = self.rounded(dgamma), self.rounded(dbeta)
         scale = self.gamma / std
         if not self.of_batch:
-            return dout * _wide(scale, dout)
+            return (dout * _wide(scale, dout)).astype(self.dtype, copy=False)
         m = dout.size // len(scale)
         # gamma / std (dout - dbeta / m - dgamma (x - mean) / (std m)), term by term in one array
-        dx = centered * _wide(self.dgamma / (-m * std), dout)
+        dx = centered * _wide(dgamma / (-m * std), dout)
         dx += dout
-        dx -= _wide(self.dbeta / m, dout)
+        dx -= _wide(dbeta / m, dout)
         dx *= _wide(scale, dout)
-        return dx
+        return dx.astype(self.dtype, copy=False)
 
 
 class LayerNorm(_Normalization):
@@ -166,6 +183,7 @@ class LayerNorm(_Normalization):
     @classmethod
     def identity(cls, *shape: int, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(shape, dtype), np.zeros(shape, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
@@ -174,17 +192,21 @@ class LayerNorm(_Normalization):
         return "" if fits else f"(N, {', '.join(map(str, lengths))})"
 
     def forward(self, x: Any) -> Array:
-        axes = tuple(range(-self.gamma.ndim, 0))
-        self.xhat, self.std = _standardize(batch_last(self.as_input(x)), axes, self.eps)
-        return self.xhat * self.gamma + self.beta
+        axes, x = tuple(range(-self.gamma.ndim, 0)), self.as_input(x)
+        self.dtype = np.result_type(x, self.gamma)
+        self.xhat, self.std = _standardize(batch_last(wide(x)), axes, self.eps)
+        self.check_range(self.std, x)
+        return (self.xhat * self.gamma + self.beta).astype(self.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
         xhat = self.xhat
-        dout = batch_last(self.as_dout(dout, xhat.shape))
+        dout = wide(batch_last(self.as_dout(dout, xhat.shape)))
         samples = tuple(range(xhat.ndim - self.gamma.ndim))
-        self.dgamma, self.dbeta = (dout * xhat).sum(axis=samples), dout.sum(axis=samples)
+        self.dgamma = self.rounded((dout * xhat).sum(axis=samples))
+        self.dbeta = self.rounded(dout.sum(axis=samples))
         axes = tuple(range(-self.gamma.ndim, 0))
-        return _standardize_backward(dout * self.gamma, xhat, self.std, axes)
+        dx = _standardize_backward(dout * self.gamma, xhat, self.std, axes)
+        return dx.astype(self.dtype, copy=False)
 
 
 class GroupNorm(_OfChannels):
@@ -220,23 +242,27 @@ class GroupNorm(_OfChannels):
     @classmethod
     def identity(cls, channels: int, groups: int, *, dtype: DTypeLike = np.float32) -> Self:
         """Return a layer with gamma 1 and beta 0, as one begins."""
+        dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype), groups)
 
     def forward(self, x: Any) -> Array:
-        x = batch_last(self.as_input(x))
+        x = self.as_input(x)
+        self.dtype = np.result_type(x, self.gamma)
+        x = batch_last(wide(x))
         xhat, self.std = _standardize(self._grouped(x), self._within(x), self.eps)
+        self.check_range(self.std, x)
         self.xhat = xhat.reshape(x.shape)
         y = self.xhat * _wide(self.gamma, x)
         y += _wide(self.beta, x)
-        return y
+        return y.astype(self.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
         xhat = self.xhat
-        dout = batch_last(self.as_dout(dout, xhat.shape))
-        self.dgamma, self.dbeta = _dot(dout, xhat), _sum(dout)
+        dout = wide(batch_last(self.as_dout(dout, xhat.shape)))
+        self.dgamma, self.dbeta = self.rounded(_dot(dout, xhat)), self.rounded(_sum(dout))
         g = self._grouped(dout * _wide(self.gamma, dout))
         dx = _standardize_backward(g, self._grouped(xhat), self.std, self._within(dout))
-        return dx.reshape(dout.shape)
+        return dx.reshape(dout.shape).astype(self.dtype, copy=False)
 
     def _grouped(self, x: Array) -> Array:
         n, channels, *size = x.shape

@@ -25,6 +25,11 @@ def check_declared(net: Any) -> None:
     owners: list[tuple[str, Any]] = []
     for place, layer in walk(net):
         where = f"{place}, {label(layer)}" if place else label(layer)
+        if isinstance(names := getattr(layer, "param_names", ()), str):
+            raise TypeError(
+                f"{where}: param_names is the string {names!r}, expected a tuple: "
+                f"param_names = ({names!r},)"
+            )
         is_plain = not hasattr(layer, "param_names") and not hasattr(layer, "params")
         if is_plain or isinstance(layer, Layer):
             _check_parts(where, layer)

@@ -56,6 +56,10 @@ def two_layer_net(
     dtype: DTypeLike = np.float32,
 ) -> Sequential:
     """``act(x @ W1 + b1) @ W2 + b2``: logits, for `CrossEntropyLoss`."""
+    if not (isinstance(activation, type) and issubclass(activation, Layer)):
+        raise TypeError(
+            f"two_layer_net: activation is {activation!r}, expected a layer class such as ReLU"
+        )
     init = he_normal if activation is ReLU else xavier_normal
     return Sequential(
         Affine.random(inputs, hidden, rng, init=init, dtype=dtype),

@@ -5,6 +5,7 @@ import pytest
 
 from chainrule.layers import (
     Affine,
+    BatchNorm,
     BinaryCrossEntropyLoss,
     CrossEntropyLoss,
     Layer,
@@ -16,7 +17,7 @@ from chainrule.layers import (
     Tanh,
     xavier_uniform,
 )
-from chainrule.networks import SGD, Branch, Parallel, Sequential, Trainer
+from chainrule.networks import SGD, Branch, Parallel, RMSProp, Sequential, Trainer, two_layer_net
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 LABELS = np.array([0, 1, 1, 0])
@@ -381,6 +382,157 @@ def test_the_error_says_what_came_what_was_expected_and_where(call, error, says,
     assert tuple(getattr(caught.value, "__notes__", ())) == places
 
 
+# ---- Mistaken for something else -----------------------------------------------------------------
+
+
+def trainer(net, loss):
+    return Trainer(net, loss, SGD(), rng=np.random.default_rng(0))
+
+
+@mistake(
+    AttributeError, "Affine has no 'shape': it is a layer, not an array; its arrays are in params"
+)
+def layer_for_an_array():
+    Affine([[1.0]], [0.0]).shape  # noqa: B018
+
+
+@mistake(
+    AttributeError,
+    "Sequential has no 'append': its parts are fixed when it is made, such as "
+    "Sequential(*layers, another)",
+)
+def net_for_a_list():
+    net().append(ReLU())
+
+
+@mistake(
+    TypeError, "Named: param_names is the string 'Wx', expected a tuple: param_names = ('Wx',)"
+)
+def string_for_a_tuple_of_names():
+    class Named(Layer):
+        param_names = "Wx"
+
+
+@mistake(
+    TypeError, "0, Named(): param_names is the string 'W', expected a tuple: param_names = ('W',)"
+)
+def string_for_a_tuple_of_names_in_a_plain_class():
+    class Named:
+        param_names = "W"
+
+        def __init__(self):
+            self.W = np.ones(3)
+
+        def __repr__(self):
+            return "Named()"
+
+        def forward(self, x):
+            return x * self.W
+
+        def backward(self, dout):
+            return dout * self.W
+
+    Sequential(Named())
+
+
+@mistake(TypeError, "two_layer_net: activation is 'relu', expected a layer class such as ReLU")
+def name_for_an_activation():
+    two_layer_net(3, 4, 2, np.random.default_rng(0), activation="relu")
+
+
+@mistake(TypeError, "two_layer_net: activation is ReLU(), expected a layer class such as ReLU")
+def instance_for_an_activation():
+    two_layer_net(3, 4, 2, np.random.default_rng(0), activation=ReLU())
+
+
+@mistake(TypeError, "Trainer: net is the loss MSELoss(reduction='mean'); are net and loss swapped?")
+def net_and_loss_swapped():
+    trainer(MSELoss(), net())
+
+
+@mistake(ValueError, "Trainer: '0.W' of the net is read-only; train a copy of it")
+def weights_that_are_read_only():
+    W = np.ones((3, 2))
+    W.flags.writeable = False
+    trainer(Sequential(Affine(W, np.zeros(2))), MSELoss())
+
+
+@mistake(
+    TypeError,
+    "CrossEntropyLoss(reduction='mean'): t is of dtype <U3, expected real numbers; "
+    "labels as integers: classes, t = np.unique(t, return_inverse=True)",
+)
+def names_for_labels():
+    CrossEntropyLoss().forward(X, np.array(["cat", "dog", "cat", "dog"]))
+
+
+@mistake(
+    TypeError,
+    "Affine(3 -> 5): x is a masked array, whose mask would be ignored; fill it first",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def masked_data():
+    net().forward(np.ma.masked_values([[1.0, -999.0, 3.0]], -999.0))
+
+
+@mistake(TypeError, "Affine: W is a masked array, whose mask would be ignored; fill it first")
+def masked_weights():
+    Affine(np.ma.masked_values([[1.0, -999.0]], -999.0), np.zeros(2))
+
+
+@mistake(
+    TypeError, "BatchNorm.identity: dtype is int64, expected a floating dtype such as np.float32"
+)
+def integers_for_a_scale():
+    BatchNorm.identity(3, dtype=np.int64)
+
+
+@mistake(TypeError, "Affine.random: dtype is int64, expected a floating dtype such as np.float32")
+def integers_for_weights():
+    Affine.random(3, 2, np.random.default_rng(0), dtype=np.int64)
+
+
+@mistake(
+    TypeError,
+    "Affine(3 -> 5): x is of dtype object, expected real numbers (a sparse matrix? x.toarray())",
+    "in Sequential, layer 0: Affine(3 -> 5)",
+)
+def sparse_matrix():
+    from scipy.sparse import csr_matrix
+
+    net().forward(csr_matrix(X))
+
+
+@mistake(TypeError, "Sequential is not callable: use net.forward(x) or net.predict(x)")
+def net_for_a_function():
+    net()(X)
+
+
+@mistake(
+    ValueError,
+    "W of 0, Affine(3 -> 3) and W of 1, Affine(3 -> 3) share memory without being one array, so "
+    "that each would be updated apart; give both layers the same array (Affine has "
+    "transposed=True)",
+)
+def transposed_view_for_shared_weights():
+    W = np.eye(3)
+    Sequential(Affine(W, np.zeros(3)), Affine(W.T, np.zeros(3)))
+
+
+@mistake(FileNotFoundError, "the path is '', expected the name of a file")
+def empty_name_for_a_checkpoint():
+    fit(X, LABELS, checkpoint="")
+
+
+@mistake(
+    FloatingPointError,
+    "RMSProp(lr=0.01, rho=0.99, eps=1e-08, weight_decay=0.0): a gradient of 1e+20, whose square is "
+    "infinite in float32; is the loss too large? Trainer has max_norm to clip gradients",
+)
+def gradient_whose_square_overflows():
+    RMSProp().step([np.ones(2, np.float32)], [np.full(2, 1e20, np.float32)])
+
+
 # ---- Files of weights ----------------------------------------------------------------------------
 
 
@@ -416,13 +568,13 @@ def hide_a_pickle(path):
         (
             flip_a_bit,
             net,
-            "{path} is not a whole .npz of plain arrays: Bad CRC-32 for file '0.W.npy'",
+            "{path} is not a whole .npz of plain arrays: '0.W': Bad CRC-32 for file '0.W.npy'",
         ),
         (
             hide_a_pickle,
             net,
-            "{path} is not a whole .npz of plain arrays: "
-            "Object arrays cannot be loaded when allow_pickle=False",
+            "{path} is not a whole .npz of plain arrays: '0.W': its header is "
+            "\"{{'descr': '|O', 'fortran_order': False, 'shape': (1,), }}\", not of a plain array",
         ),
         (
             lambda path: None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..base import Array
 from ..checks import Pair
+from ..half import wide
 from .correlation import correlate, correlate_input, correlate_weights
 from .kernel import Kernel
 from .layout import batch_last
@@ -63,7 +64,7 @@ class Convolution(Kernel):
     def backward_params(self, dout: Any) -> None:
         dout = batch_last(self.as_dout(dout, self.out_shape))
         self.dW = correlate_weights(self.x, dout, self.window, self.groups)
-        self.db = np.einsum("nfhw->f", dout)
+        self.db = _sum(dout)
 
 
 class ConvolutionTranspose(Kernel):
@@ -110,4 +111,9 @@ class ConvolutionTranspose(Kernel):
     def backward_params(self, dout: Any) -> None:
         dout = batch_last(self.as_dout(dout, self.out_shape))
         self.dW = correlate_weights(dout, self.x, self.window, self.groups)
-        self.db = np.einsum("nfhw->f", dout)
+        self.db = _sum(dout)
+
+
+def _sum(dout: Array) -> Array:
+    """Return the sum of dout for each channel."""
+    return np.einsum("nfhw->f", wide(dout)).astype(dout.dtype, copy=False)

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..base import Array
 from ..checks import Pair
+from ..half import wide
 from .layout import empty_images
 from .window import Window, overlap
 
@@ -28,8 +29,10 @@ def correlate(
     x: Array, W: Array, b: Array | None, window: Window, size: Pair, groups: int
 ) -> Array:
     """``out[n, f, h, w] = b[f] + sum of W[f, c, i, j] x[n, c, h s + i d - p, w s + j d - p]``."""
-    F = len(W)
-    out = empty_images(len(x), F, size, np.result_type(x, W))
+    F, dtype = len(W), np.result_type(x, W)
+    if dtype == np.float16:
+        return correlate(wide(x), wide(W), b, window, size, groups).astype(dtype)
+    out = empty_images(len(x), F, size, dtype)
     x = x.astype(out.dtype, copy=False)
     kernels = W.transpose(0, 2, 3, 1).reshape(groups, F // groups, -1)
     biases = (np.zeros(F, out.dtype) if b is None else b).reshape(groups, -1, 1)
@@ -45,6 +48,8 @@ def correlate(
 def correlate_weights(x: Array, dout: Array, window: Window, groups: int) -> Array:
     """``dW[f, c, i, j] = sum of dout[n, f, h, w] x[n, c, h s + i d - p, w s + j d - p]``."""
     dtype = np.result_type(x, dout)
+    if dtype == np.float16:
+        return correlate_weights(wide(x), wide(dout), window, groups).astype(dtype)
     x, dout = x.astype(dtype, copy=False), dout.astype(dtype, copy=False)
     (kh, kw), C, F = window.size, x.shape[1] // groups, dout.shape[1]
     kernels = np.zeros((groups, kh * kw * C, F // groups), dtype)

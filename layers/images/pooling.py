@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array, Layer
 from ..checks import Pair, pair
+from ..half import wide
 from .layout import batch_last, full_images
 from .window import Window
 
@@ -79,7 +80,7 @@ class MaxPooling(_Pooling):
     def backward(self, dout: Any) -> Array:
         x, y = self.x, self.y
         dout = batch_last(self.as_dout(dout, y.shape))
-        dx, open_ = np.zeros_like(x), np.ones_like(y, dtype=bool)
+        dx, open_ = np.zeros_like(wide(x)), np.ones_like(y, dtype=bool)
         for out, pixel in self._taps(x, y):
             first = (x[pixel] == y[out]) & open_[out]
             open_[out] ^= first
@@ -87,7 +88,7 @@ class MaxPooling(_Pooling):
                 np.multiply(dout[out], first, out=dx[pixel])
             else:
                 dx[pixel] += dout[out] * first
-        return dx
+        return dx.astype(x.dtype, copy=False)
 
 
 class AveragePooling(_Pooling):
@@ -112,19 +113,20 @@ class AveragePooling(_Pooling):
 
     def forward(self, x: Any) -> Array:
         x = batch_last(self.as_input(x))
-        y = self._outputs(x, 0)
+        y = self._outputs(wide(x), 0)
         self.x_shape, self.y_shape = x.shape, y.shape
         for out, pixel in self._taps(x, y):
             y[out] += x[pixel]
         y /= math.prod(self.window.size)
-        return y
+        return y.astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
-        dout = batch_last(self.as_dout(dout, self.y_shape)) / math.prod(self.window.size)
-        dx = full_images(self.x_shape, 0, dout.dtype)
-        for out, pixel in self._taps(dx, dout):
-            dx[pixel] += dout[out]
-        return dx
+        dout = batch_last(self.as_dout(dout, self.y_shape))
+        share = wide(dout) / math.prod(self.window.size)
+        dx = full_images(self.x_shape, 0, share.dtype)
+        for out, pixel in self._taps(dx, share):
+            dx[pixel] += share[out]
+        return dx.astype(dout.dtype, copy=False)
 
 
 class GlobalAveragePooling(Layer):

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator, as_parameter
+from ..half import wide
 from ..initializers import Initializer, xavier_uniform
 
 
@@ -37,7 +38,9 @@ class Attention(Layer):
         return "" if len(shape) >= 2 and shape[-1] else "(..., T, d)"
 
     def forward(self, queries: Any, keys: Any, values: Any, mask: Any = None) -> Array:
-        self.q, self.k, self.v = q, k, v = self._fitting_inputs(queries, keys, values)
+        q, k, v = self._fitting_inputs(queries, keys, values)
+        self.dtype = np.result_type(q, k, v)
+        self.q, self.k, self.v = q, k, v = wide(q), wide(k), wide(v)
         s = q @ k.mT
         s *= 1 / math.sqrt(q.shape[-1])
         self.masked = mask is not None
@@ -49,15 +52,18 @@ class Attention(Layer):
         total = p.sum(axis=-1, keepdims=True)
         p /= np.where(total == 0, 1, total)  # 0 where a query sees nothing
         self.weights, self.y = p, p @ v
-        return self.y
+        return self.y.astype(self.dtype, copy=False)
 
     def backward(self, dout: Any) -> Any:
-        p, dout = self.weights, self.as_dout(dout, self.y.shape)
+        p, dout = self.weights, wide(self.as_dout(dout, self.y.shape))
         ds = dout @ self.v.mT
         ds -= (dout * self.y).sum(axis=-1, keepdims=True)  # sum(dp p) is dout . y
         ds *= p
         ds *= 1 / math.sqrt(self.q.shape[-1])
-        dq, dk, dv = ds @ self.k, ds.mT @ self.q, p.mT @ dout
+        dq, dk, dv = (
+            gradient.astype(self.dtype, copy=False)
+            for gradient in (ds @ self.k, ds.mT @ self.q, p.mT @ dout)
+        )
         return (dq, dk, dv, None) if self.masked else (dq, dk, dv)
 
     def _fitting_inputs(self, queries: Any, keys: Any, values: Any) -> tuple[Array, Array, Array]:

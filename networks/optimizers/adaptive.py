@@ -38,7 +38,7 @@ class AdaGrad(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (h,) = state
-        h += g * g
+        h += _squared(self, g)
         p -= self.lr * g / (np.sqrt(h) + self.eps)
 
 
@@ -73,8 +73,9 @@ class RMSProp(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (v,) = state
+        square = _squared(self, g)
         v *= self.rho
-        v += (1 - self.rho) * g * g
+        v += (1 - self.rho) * square
         p -= self.lr * g / (np.sqrt(v) + self.eps)
 
 
@@ -135,10 +136,11 @@ class Adam(Optimizer):
         M, V = state
         b1, b2 = self.betas
         c = math.sqrt((1 - b2) / (1 - b2**self.t))
+        square = _squared(self, g)
         M *= b1
         M += g
         V *= b2
-        V += g * g
+        V += square
         move = np.sqrt(V, out=np.empty_like(V))
         move += self.eps / c
         np.divide(M, move, out=move)
@@ -178,3 +180,15 @@ class AdamW(Adam):
         for p in params:
             p *= 1 - self.lr * self.weight_decay
         return list(grads)
+
+
+def _squared(optimizer: Optimizer, g: Array) -> Array:
+    """``g^2``; infinite in the state, it would hold the parameter still for ever after."""
+    try:
+        with np.errstate(over="raise"):
+            return g * g
+    except FloatingPointError:
+        raise FloatingPointError(
+            f"{optimizer!r}: a gradient of {np.abs(g).max():.3g}, whose square is infinite in "
+            f"{g.dtype}; is the loss too large? Trainer has max_norm to clip gradients"
+        ) from None

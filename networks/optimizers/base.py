@@ -111,6 +111,9 @@ class Optimizer:
         if set(new) != expected:
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(expected)}")
         fresh._state = [[new[key] for key in slot] for slot in keys] if count else []
+        for key in chain.from_iterable(keys):
+            if new[key].dtype.kind != "f" or not np.isfinite(new[key]).all():
+                raise ValueError(f"{name}: {key!r} holds something else than finite numbers")
         fresh._shapes = None
         if fresh._state:
             fresh.check_fits(fresh._state[0])

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...layers import Layer
 from ...layers.checks import as_count, as_number
+from ...layers.losses import Loss
+from ...layers.tree import state
 from ...layers.undeclared import check_declared
 from .checkpoint import check_can_save
 
@@ -17,7 +19,12 @@ from .checkpoint import check_can_save
 def check_net(caller: str, net: Any) -> None:
     """Raise TypeError if the net is no layer, ValueError if it has no parameters."""
     _check(isinstance(net, Layer), caller, "net", net, "a Layer such as Sequential(...)")
+    if isinstance(net, Loss):
+        raise TypeError(f"{caller}: net is the loss {net!r}; are net and loss swapped?")
     check_declared(net)
+    for name, array in state(net).items():
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise ValueError(f"{caller}: {name!r} of the net is read-only; train a copy of it")
     if not net.params:
         raise ValueError(
             f"{caller}: the net has no parameters: nothing to train; a class of your own needs "
@@ -125,4 +132,5 @@ def _check(fits: bool, caller: str, name: str, value: Any, expected: str) -> Non
             f"such as {value.__name__}()"
         )
     if not fits:
-        raise TypeError(f"{caller}: {name} is {value!r:.60}, expected {expected}")
+        origin = " of PyTorch" if type(value).__module__.partition(".")[0] == "torch" else ""
+        raise TypeError(f"{caller}: {name} is {value!r:.60}{origin}, expected {expected}")

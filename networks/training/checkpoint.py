@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
-from ..files import check_writable, read_npz, write_npz
+from ..files import check_writable, read_npz, short, write_npz
 from ..optimizers.base import Optimizer, kind
 from .fit import Run
 from .history import History
@@ -63,6 +63,7 @@ def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
     text = {
         "format": _FORMAT,
         "steps": trainer.steps,
+        "losses": len(trainer.history.step_losses),
         "places": places,
         "generators": [g.state for g in generators],
         "epochs": trainer.history.epochs,
@@ -93,9 +94,10 @@ def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
         saved = _Saved(arrays)
         saved.check_fits(trainer)
     except KeyError as error:
-        raise ValueError(f"{path} has no {error}") from error
+        raise ValueError(f"{short(str(path), 160)} has no {short(str(error), 80)}") from error
     except Exception as error:  # a damaged file can fail in any way
-        raise ValueError(f"{path}: {error}") from error
+        what = short(str(error) or type(error).__name__, 300)
+        raise ValueError(f"{short(str(path), 160)}: {what}") from error
     saved.give_to(trainer)
 
 
@@ -111,8 +113,11 @@ class _Saved:
         places = {name.replace(".layers.", "."): kind for name, kind in text["places"].items()}
         self.places, self.generators = places, text["generators"]
         self.steps = text["steps"]
-        if type(self.steps) is not int or self.steps < 0:
-            raise ValueError(f"steps is {self.steps!r}, expected an integer")
+        if type(self.steps) is not int or not 0 <= self.steps < 2**63:
+            raise ValueError(f"steps is {self.steps!r:.60}, expected an integer from 0 to 2^63 - 1")
+        expected = f"float64[{text.get('losses', arrays['step_losses'].size)}]"
+        if (came := kind(arrays["step_losses"])) != expected:
+            raise ValueError(f"step_losses is {came}, expected {expected}")
         losses, rows = arrays["step_losses"].tolist(), text["epochs"]
         numbers = [*losses, *(number for row in rows for number in row.values())]
         if not isinstance(rows, list) or not all(isinstance(n, int | float) for n in numbers):
@@ -133,6 +138,7 @@ class _Saved:
         trainer.net.matched_state(self.net)
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
+            trainer.net.matched_state(self.run.best_weights)
         optimizer = copy.deepcopy(trainer.optimizer)
         optimizer.load_state_dict(self.optimizer)
         if isinstance(optimizer, Optimizer):

@@ -51,7 +51,7 @@ class Run:
         sizes = [n for n in (self.samples, self.batch_size) if n is not None]
         counts = [self.epoch, self.batch, self.rows, self.waited, *sizes]
         if not (
-            all(type(n) is int and n >= 0 for n in counts)
+            all(type(n) is int and 0 <= n < 2**63 for n in counts)
             and self.shuffle in (True, False)
             and isinstance(self.loss, float)
             and isinstance(self.best_loss, float)
