@@ -8,7 +8,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import leaves, replaced
-from .behaviour import Observation, observe
+from .behaviour import Observation, check_backward_params, observe
 from .claims import Claim, element, title
 from .errors import GradientError
 from .finite_differences import Line, agrees, judge, slope, slope_of_each
@@ -42,6 +42,7 @@ def compare(
             _has_kinks(nudged, rng, max_elements, rtol)
         except GradientError as error:
             raise GradientError(f"{error}, beside a kink of the inputs given") from error
+    check_backward_params(seen)
 
 
 class _Variable:
