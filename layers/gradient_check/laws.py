@@ -12,7 +12,15 @@ import numpy as np
 from ..base import Array
 from ..nested import leaves, map_leaves
 from ..tree import params_and_grads, state
-from .behaviour import another, as_floats, check_backward_params, observe, random_like, require_same
+from .behaviour import (
+    another,
+    as_floats,
+    check_backward_params,
+    observe,
+    random_like,
+    require_same,
+    rounding_of,
+)
 from .claims import arguments_of, is_float, title
 from .comparison import compare
 from .errors import GradientError
@@ -84,7 +92,7 @@ def _check_interleaved(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
         return  # not what this layer takes
     after = layer.backward(dout), *params_and_grads(layer)[1]
     text = f"{title(layer)}: another instance of the class disturbs it; is a value kept in the "
-    require_same(f"{text}class or module?", before, after)
+    require_same(f"{text}class or module?", before, after, None, rounding_of(dout))
 
 
 def _check_changed_parameters(
@@ -150,7 +158,8 @@ def _check_arrangement(
     other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
     require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
     for a, b in zip(plain.claims, other.claims, strict=True):
-        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient)
+        floor = rounding_of(plain.dout)
+        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient, None, floor)
 
 
 def _check_batch_of_one(
