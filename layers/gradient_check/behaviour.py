@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..base import Array
 from ..nested import leaves, map_leaves
+from ..tree import params_and_grads, walk
 from ..undeclared import Watch, check_declared
 from .claims import (
     Claim,
@@ -21,7 +22,7 @@ from .claims import (
     title,
 )
 from .errors import GradientError
-from .frozen_copy import FrozenCopy
+from .frozen_copy import FrozenCopy, gradient_names
 
 
 class Observation(NamedTuple):
@@ -97,12 +98,14 @@ def observe(
 
     with _repeating(f"{name}: a second backward"):
         again = copy.backward(arranged(dout))
-    require_same(f"{name}: backward twice gives two answers", dinputs_before, again)
+    floor = rounding_of(dout)
+    require_same(f"{name}: backward twice gives two answers", dinputs_before, again, floor=floor)
     require_same(
         f"{name}: backward twice gives two answers, so gradients are accumulated, not assigned",
         grads_before,
         tuple(copy.grads),
-        copy.gradient_names(),
+        gradient_names(copy.layer),
+        floor,
     )
     with _repeating(f"{name}: forward of an equal copy"):
         twin = FrozenCopy(layer, dtype).forward(*arranged(inputs))
@@ -111,10 +114,78 @@ def observe(
         out_before,
         twin,
     )
-    _check_second_forward(layer, name, copy, map_leaves(_another, inputs), rng, dtype)
+    _check_second_forward(layer, name, copy, map_leaves(another, inputs), rng, dtype)
     _unchanged(f"{name}: a later call overwrites the output of forward", out_before, out)
     _unchanged(f"{name}: a later call overwrites what backward returned", dinputs_before, dinputs)
-    return Observation(name, copy, inputs, out_before, dout, claims)
+    return Observation(name, copy, given, out_before, given_dout, claims)
+
+
+def check_backward_params(seen: Observation) -> None:
+    """Compare `backward_params`, where a layer or a part has it, with its `backward`.
+
+    It is called with the dout that came to the same layer's backward, where it has been proven.
+    """
+    calls: list[tuple[str, Any, Any, list[Any]]] = []
+    plain: dict[type, type] = {}
+
+    def recorded(kind: type, place: str) -> type:
+        def backward(self: Any, *dout: Any) -> Any:
+            result = kind.backward(self, *dout)  # type: ignore[attr-defined]
+            calls.append((place, self, dout, [g.copy() for g in params_and_grads(self)[1]]))
+            return result
+
+        new = type(kind.__name__, (kind,), {"backward": backward})
+        plain[new] = kind
+        return new
+
+    seen.copy.forward(*seen.inputs)
+    found = [(place, part) for place, part in walk(seen.copy.layer) if _offers(type(part))]
+    for place, part in found:
+        part.__class__ = recorded(type(part), place)
+    try:
+        seen.copy.backward(seen.dout)
+    finally:
+        for _, part, *_ in (*found, *calls):  # calls of copies that a layer makes of its parts too
+            part.__class__ = plain.get(type(part), type(part))
+    for place, part, dout, expected in calls:
+        name = f"{seen.title}: {place + '.' if place else ''}backward_params"
+        for owner in (owner for _, owner in walk(part)):
+            for param in getattr(owner, "param_names", ()):
+                setattr(owner, f"d{param}", np.full_like(getattr(owner, param), np.nan))
+        before = _snapshot(dout)
+        with _repeating(name):
+            part.backward_params(*dout)
+        _unchanged(f"{name} writes into dout", before, dout)
+        came = params_and_grads(part)[1]
+        for label, grad in zip(gradient_names(part), came, strict=True):
+            if np.isnan(grad).all() and np.size(grad):
+                raise GradientError(f"{name} assigned no {label}")
+        text = f"{name} assigns other gradients than backward"
+        floor = rounding_of(dout)
+        require_same(text, tuple(expected), tuple(came), gradient_names(part), floor)
+        _same_dtypes(text, expected, came)
+
+
+def _offers(kind: type) -> bool:
+    """Whether training calls its backward_params: no nearer base has a backward of its own."""
+    names = ("backward_params", "backward")
+    found = (name for cls in kind.__mro__ for name in names if name in vars(cls))
+    return next(found, "") == "backward_params"
+
+
+def rounding_of(dout: Any) -> float:
+    """Return what rounding may add to a sum over `dout`, however small that sum is."""
+    arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if leaf is not None]
+    return sum(
+        64 * float(np.finfo(a.dtype if a.dtype.kind == "f" else float).eps * np.abs(a).sum())
+        for a in arrays
+    )
+
+
+def _same_dtypes(text: str, expected: list[Any], came: list[Any]) -> None:
+    for a, b in zip(expected, came, strict=True):
+        if np.asarray(a).dtype != np.asarray(b).dtype:
+            raise GradientError(f"{text}: {np.asarray(b).dtype}, expected {np.asarray(a).dtype}")
 
 
 def _as_error(name: str, check: Callable[[Any], None], layer: Any) -> None:
@@ -151,6 +222,8 @@ def random_like(value: Any, rng: np.random.Generator, dtype: DTypeLike = np.floa
 def _check_output(name: str, out: Any, dtype: np.dtype[Any]) -> None:
     for path, leaf in leaves(out):
         at = f"{name}: forward returned" + "".join(f"[{i}]" for i in path)
+        if leaf is None:
+            raise GradientError(f"{at} None; is a return missing?")
         if not isinstance(leaf, np.ndarray | np.generic | int | float):
             raise GradientError(f"{at} a {type(leaf).__name__}, expected an array or a number")
         array = np.asarray(leaf)
@@ -183,13 +256,18 @@ def _check_second_forward(
         require_same(f"{text}, in its output", expected, came)
         dout = random_like(expected, rng, dtype)
         expected, came = new.backward(_snapshot(dout)), used.backward(_snapshot(dout))
-    require_same(f"{text}, in what backward returns", expected, came)
+    floor = rounding_of(dout)
+    require_same(f"{text}, in what backward returns", expected, came, floor=floor)
     require_same(
-        f"{text}, in a gradient", tuple(new.grads), tuple(used.grads), used.gradient_names()
+        f"{text}, in a gradient",
+        tuple(new.grads),
+        tuple(used.grads),
+        gradient_names(used.layer),
+        floor,
     )
 
 
-def _another(leaf: Any) -> Any:
+def another(leaf: Any) -> Any:
     """Return other data of the same kind: from last to first, or else a bit less."""
     if isinstance(leaf, np.ndarray) and not np.array_equal(np.flip(leaf), leaf):
         return np.flip(leaf).copy()
@@ -209,7 +287,9 @@ def _unchanged(text: str, before: Any, after: Any) -> None:
             raise GradientError(f"{text}: {at} was {a[index]:.6g} and became {b[index]:.6g}")
 
 
-def require_same(text: str, first: Any, then: Any, names: list[str] | None = None) -> None:
+def require_same(
+    text: str, first: Any, then: Any, names: list[str] | None = None, floor: float = 0.0
+) -> None:
     """Compare two answers, which may differ in the order in which a sum was rounded."""
     both = list(leaves(first)), list(leaves(then))
     if [path for path, _ in both[0]] != [path for path, _ in both[1]]:
@@ -222,11 +302,11 @@ def require_same(text: str, first: Any, then: Any, names: list[str] | None = Non
             continue
         x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
         slack = 1e-5 if getattr(a, "dtype", None) == np.float32 else 1e-9
-        wrong = np.abs(x - y) > slack * np.abs(x).max(initial=0.0)
+        wrong = ~(np.abs(x - y) <= slack * np.abs(x).max(initial=0.0) + floor)
         if wrong.any():
             index = tuple(np.argwhere(wrong)[0])
             raise GradientError(
-                f"{text}: {at}{element(index)} was {x[index]:.6g}, then {y[index]:.6g}"
+                f"{text}: {at + element(index) or 'it'} was {x[index]:.6g}, then {y[index]:.6g}"
             )
 
 

@@ -12,7 +12,7 @@ from ..base import Array
 from ..nested import Path, leaves
 from ..tree import walk
 from .errors import GradientError
-from .frozen_copy import FrozenCopy
+from .frozen_copy import FrozenCopy, gradient_names
 from .hints import shape_relation
 
 
@@ -60,6 +60,8 @@ def input_claims(
 def _matched(
     name: str, label: str, path: Path, value: Any, gradient: Any, dtype: np.dtype[Any]
 ) -> Iterator[Claim]:
+    if gradient is None and not any(is_float(leaf) for _, leaf in leaves(value)):
+        return
     if isinstance(value, tuple):
         if not isinstance(gradient, tuple) or len(gradient) != len(value):
             came = f"{len(gradient)}" if isinstance(gradient, tuple) else type(gradient).__name__
@@ -68,7 +70,7 @@ def _matched(
             )
         for i, (part, dpart) in enumerate(zip(value, gradient, strict=True)):
             yield from _matched(name, f"{label}[{i}]", (*path, i), part, dpart, dtype)
-    elif is_float(value) or (type(value) is int and gradient is not None):
+    elif is_float(value) or type(value) is int:
         yield Claim(label, path, -1, _fitting(name, label, value, gradient, dtype, "its input"))
 
 
@@ -93,7 +95,7 @@ def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Itera
             if not hasattr(part, f"d{n}")
         )
         raise GradientError(f"{name}: backward assigned no {missing or 'grads'}") from error
-    labels = copy.gradient_names()
+    labels = gradient_names(copy.layer)
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
         yield Claim(
             labels[k], None, k, _fitting(name, labels[k], param, grad, dtype, "its parameter")
@@ -105,7 +107,8 @@ def _fitting(
 ) -> Array:
     """Return the gradient as an array, which must have the shape and dtype of `value`."""
     if gradient is None:
-        raise GradientError(f"{name}: {label} is None, expected the gradient of {whose}")
+        hint = " (is a return missing?)" if whose == "its input" else ""
+        raise GradientError(f"{name}: {label} is None, expected the gradient of {whose}{hint}")
     try:
         array = np.asarray(gradient)
     except ValueError as error:

@@ -54,16 +54,17 @@ class FrozenCopy:
     def grads(self) -> list[Any]:
         return params_and_grads(self.layer)[1]
 
-    def gradient_names(self) -> list[str]:
-        """Name the gradients: ``dW``, ``block.0.dW`` of a part, ``grads[0]`` without a name."""
-        named: dict[int, str] = {}
-        for place, part in walk(self.layer):
-            prefix = f"{place}." if place else ""
-            names = getattr(part, "param_names", None)
-            for k, param in enumerate(own_params(part)):
-                name = f"grads[{k}]" if names is None else f"d{names[k]}"
-                named.setdefault(id(param), prefix + name)
-        return [named.get(id(p), f"grads[{k}]") for k, p in enumerate(self.params)]
+
+def gradient_names(layer: Any) -> list[str]:
+    """Name the gradients: ``dW``, ``block.0.dW`` of a part, ``grads[0]`` without a name."""
+    named: dict[int, str] = {}
+    for place, part in walk(layer):
+        prefix = f"{place}." if place else ""
+        names = getattr(part, "param_names", None)
+        for k, param in enumerate(own_params(part)):
+            name = f"grads[{k}]" if names is None else f"d{names[k]}"
+            named.setdefault(id(param), prefix + name)
+    return [named.get(id(param), f"grads[{k}]") for k, param in enumerate(params_of(layer))]
 
 
 def _inside(value: Any) -> Iterator[Any]:

@@ -41,6 +41,8 @@ def likely_relation(
         return "zero: is it missing?"
     if not slopes.any():
         return "forward does not change with it: is a copy used, or nothing?"
+    if _close(claims, effects.sum(axis=1)):
+        return "that of an upstream gradient of ones: is dout forgotten?"
     if factor := _factor(claims, slopes, gradient.size, len(dout), rows):
         return factor
     for axes in permutations(range(gradient.ndim)) if gradient.ndim <= 4 else ():
@@ -55,8 +57,6 @@ def likely_relation(
         for row, which in ((0, "first"), (-1, "last")):
             if _close(claims, of_rows[:, row]):
                 return f"that of the {which} row alone: a missing sum over the batch?"
-    if _close(claims, effects.sum(axis=1)):
-        return "that of an upstream gradient of ones: is dout forgotten?"
     if len(places) == gradient.size and _close(np.sort(claims), np.sort(slopes)):
         return "the right numbers in other places: another axis or order?"
     return ""

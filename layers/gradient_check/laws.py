@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,16 @@ import numpy as np
 
 from ..base import Array
 from ..nested import leaves, map_leaves
-from .behaviour import as_floats, observe, require_same
+from ..tree import params_and_grads, state
+from .behaviour import (
+    another,
+    as_floats,
+    check_backward_params,
+    observe,
+    random_like,
+    require_same,
+    rounding_of,
+)
 from .claims import arguments_of, is_float, title
 from .comparison import compare
 from .errors import GradientError
@@ -31,14 +39,21 @@ def check_laws(
     compare(layer, inputs, rng)
     evaluating = _in_eval_mode(layer)
     _check_makes_equal_layers(layer_factory, seed, inputs)
+    _check_interleaved(_make(layer_factory, seed), _make(layer_factory, seed), inputs)
+    with _law(layer, "after its parameters changed in place"):
+        _check_changed_parameters(layer, inputs, rng)
     if evaluating is not None:
         with _law(layer, "in evaluation mode"):
             _check_evaluation(layer, evaluating, inputs, rng)
+        _check_state(layer, _make(layer_factory, seed + 1), inputs)
+    if "weights" in [p.name for p in arguments_of(layer.forward)[2:]] and len(inputs) == 2:
+        with _law(layer, "with weights"):
+            _check_weights(layer, inputs, rng)
     if not all(isinstance(leaf, int | float) for _, leaf in leaves(inputs)):
         floats = any(is_float(np.asarray(leaf)) for _, leaf in leaves(inputs))
         hint = "" if floats else " (with integers NumPy makes float64; are floats meant?)"
         with _law(layer, "in float32" + hint):  # Python's numbers are all of float64
-            observe(layer, inputs, rng, np.float32)
+            check_backward_params(observe(layer, inputs, rng, np.float32))
     for text, arrange in (
         ("with read-only arrays", _read_only),
         ("with arrays in Fortran's order", _in_fortrans_order),
@@ -46,7 +61,7 @@ def check_laws(
     ):
         with _law(layer, text):
             _check_arrangement(layer, inputs, arrange)
-    one = _batch_of_one(inputs) if batched else None
+    one = _rows(inputs) if batched else None
     if one is not None:
         with _law(layer, "with a batch of one"):
             _check_batch_of_one(layer, evaluating, inputs, one, rng)
@@ -65,19 +80,74 @@ def _check_makes_equal_layers(
     require_same(f"{title(layer)}: two layers made with equal Generators disagree", *outs)
 
 
+def _check_interleaved(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
+    """Two instances, one run between the other's forward and backward: not copies, as users run."""
+    values, others = as_floats(inputs), map_leaves(another, as_floats(inputs))
+    out, rng = layer.forward(*values), np.random.default_rng(0)
+    dout = random_like(out, rng)
+    before = layer.backward(dout), *(np.copy(g) for g in params_and_grads(layer)[1])
+    try:
+        other.backward(random_like(other.forward(*others), rng))
+    except ValueError:
+        return  # not what this layer takes
+    after = layer.backward(dout), *params_and_grads(layer)[1]
+    text = f"{title(layer)}: another instance of the class disturbs it; is a value kept in the "
+    require_same(f"{text}class or module?", before, after, None, rounding_of(dout))
+
+
+def _check_changed_parameters(
+    layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+) -> None:
+    """Change the parameters of a layer that has been used, as an optimizer does."""
+    used = FrozenCopy(layer)
+    if not used.params:
+        return
+    used.backward(random_like(used.forward(*as_floats(inputs)), rng))
+    for param in used.params:
+        param += 0.1 * (np.abs(param).max(initial=0.0) or 1.0) * rng.standard_normal(param.shape)
+    compare(used.layer, inputs, rng, 20)
+
+
 def _check_evaluation(
     layer: Any, evaluating: Any, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
+    """Evaluate after a training forward on other data, of which only buffers may be left."""
     name, values = title(layer), as_floats(inputs)
-    again = FrozenCopy(evaluating)
+    used, new = FrozenCopy(layer), FrozenCopy(evaluating)
+    used.forward(*map_leaves(another, values))
+    used.layer = _in_eval_mode(used.layer)
+    for array, value in zip(state(new.layer).values(), state(used.layer).values(), strict=True):
+        array[...] = value
+    text = f"{name}: evaluation uses what a training forward left and no buffer_names declares"
+    again = FrozenCopy(used.layer)
     first, then = again.layer.forward(*values), again.layer.forward(*values)
     require_same(f"{name}: forward twice gives two answers", first, then)
-    trained = FrozenCopy(layer).forward(*values)
-    if any(
-        np.shape(a) != np.shape(b) or np.any(np.asarray(a) != np.asarray(b))
-        for (_, a), (_, b) in zip(leaves(first), leaves(trained), strict=True)
-    ):
-        compare(evaluating, inputs, rng)
+    require_same(text, new.layer.forward(*values), first)
+    compare(used.layer, inputs, rng, 20)
+
+
+def _check_state(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
+    """Load the state of a used layer into another that the factory made of another seed."""
+    used, new, values = FrozenCopy(layer), FrozenCopy(other), as_floats(inputs)
+    used.forward(*values)
+    for array, value in zip(state(new.layer).values(), state(used.layer).values(), strict=True):
+        array[...] = value
+    outs = [_in_eval_mode(copy.layer).forward(*values) for copy in (used, new)]
+    text = "a new layer with the same state_dict evaluates to another answer; declare what differs"
+    require_same(f"{title(layer)}: {text} in param_names or buffer_names", *outs)
+
+
+def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
+    """Compare a weight of 2 with a row that is given twice."""
+    y, t = as_floats(inputs)
+    rows = [len(leaf) for _, leaf in leaves((y, t)) if np.ndim(leaf)]
+    if len(rows) < 2 or min(rows) != max(rows):
+        return
+    weights = np.where(np.arange(rows[0]) == 0, 2.0, 1.0)
+    twice = map_leaves(lambda leaf: np.concatenate([leaf[:1], leaf]), (y, t))
+    text = f"{title(layer)}: a row of weight 2 is not a row given twice"
+    require_same(text, layer.forward(*twice), layer.forward(y, t, weights))
+    compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, 20)
 
 
 def _check_arrangement(
@@ -88,7 +158,8 @@ def _check_arrangement(
     other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
     require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
     for a, b in zip(plain.claims, other.claims, strict=True):
-        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient)
+        floor = rounding_of(plain.dout)
+        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient, None, floor)
 
 
 def _check_batch_of_one(
@@ -106,9 +177,24 @@ def _check_batch_of_one(
         layer = evaluating
     compare(layer, one, rng)
     used, new = FrozenCopy(layer), FrozenCopy(layer)
-    used.forward(*as_floats(inputs))
+    batch = used.forward(*as_floats(inputs))
     text = f"{title(layer)}: forward gives another answer after a larger batch"
-    require_same(text, new.forward(*as_floats(one)), used.forward(*as_floats(one)))
+    out = new.forward(*as_floats(one))
+    require_same(text, out, used.forward(*as_floats(one)))
+    rows = len(next(leaf for _, leaf in leaves(as_floats(inputs)) if np.ndim(leaf)))
+    if rows < 3:
+        return
+    # An axis that shrinks with the batch has its share of one row left; the others stay.
+    fewer = FrozenCopy(layer).forward(*_rows(inputs, rows - 1))
+    shapes = [[np.shape(leaf) for _, leaf in leaves(value)] for value in (batch, fewer, out)]
+    for many, less, came in zip(*shapes, strict=True):
+        if len(many) == len(less):
+            expected = tuple(n - (rows - 1) * (n - m) for n, m in zip(many, less, strict=True))
+            if came != expected:
+                raise GradientError(
+                    f"{title(layer)}: the output has shape {came}, expected {expected}, as "
+                    f"{rows} rows give {many}"
+                )
 
 
 def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
@@ -132,7 +218,7 @@ def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
 
 def _in_eval_mode(layer: Any) -> Any:
     """Return a copy of the layer in evaluation mode, or None if it knows no modes."""
-    layer = copy.deepcopy(layer)
+    layer = FrozenCopy(layer).layer
     if callable(getattr(layer, "eval", None)):
         layer.eval()
     elif hasattr(layer, "training"):
@@ -142,17 +228,18 @@ def _in_eval_mode(layer: Any) -> Any:
     return layer
 
 
-def _batch_of_one(inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Return the first row of all inputs that have as many as the first array, or None."""
-    arrays = [leaf for _, leaf in leaves(as_floats(inputs)) if isinstance(leaf, np.ndarray)]
+def _rows(inputs: tuple[Any, ...], n: int = 1) -> Any:
+    """Return the first n rows of all inputs that have as many as the first array, or None."""
+    values = as_floats(inputs)
+    arrays = [leaf for _, leaf in leaves(values) if isinstance(leaf, np.ndarray)]
     if not arrays or arrays[0].ndim < 2:
         return None
 
-    def first_row(leaf: Any) -> Any:
+    def rows(leaf: Any) -> Any:
         is_batch = np.ndim(leaf) and len(leaf) == len(arrays[0])
-        return leaf[:1] if is_batch else leaf
+        return leaf[:n] if is_batch else leaf
 
-    return map_leaves(first_row, inputs)
+    return map_leaves(rows, values)
 
 
 def _read_only(array: Array) -> Array:

@@ -89,7 +89,7 @@ def test_numbers_near_an_edge():
     def narrow(x):
         return log(1 - np.abs(x - 1) * 1e13) + x
 
-    with pytest.raises(GradientError, match="backward says"):
+    with pytest.warns(RuntimeWarning, match="cannot decide about 1 of 1 elements of dx"):
         check_gradients(Counted(narrow, np.zeros_like), np.array([1.0]))
 
 

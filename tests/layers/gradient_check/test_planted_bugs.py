@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from chainrule import layers as library
 from chainrule.layers import (
     AddLayer,
     GradientError,
@@ -19,7 +20,7 @@ from chainrule.layers import (
     check_gradients,
     layer_laws,
 )
-from chainrule.networks import Sequential
+from chainrule.networks import Branch, Parallel, Sequential
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(4, 3))
@@ -825,6 +826,237 @@ class IgnoresItsGenerator(Layer):
 
     def backward(self, dout):
         return dout
+
+
+# ---- backward_params -----------------------------------------------------------------------------
+
+
+class OwnContainer(Layer):
+    """No backward_params of its own."""
+
+    part_names = ("block",)
+
+    def __init__(self, block):
+        self.block = block
+
+    def forward(self, x):
+        return x + self.block.forward(x)
+
+    def backward(self, dout):
+        return dout + self.block.backward(dout)
+
+
+class DoubledBias(library.Affine):
+    """Right in backward, twice db where training calls it."""
+
+    def __init__(self):
+        super().__init__(*affine(3, 3))
+
+    def backward(self, dout):
+        super().backward_params(dout)
+        return dout @ self.W.T
+
+    def backward_params(self, dout):
+        super().backward_params(dout)
+        self.db = 2 * self.db
+
+
+class NoBias(DoubledBias):
+    def backward_params(self, dout):
+        self.dW = self.x.T @ dout
+
+
+class WritesDout(DoubledBias):
+    def backward_params(self, dout):
+        super(DoubledBias, self).backward_params(dout)
+        dout *= 2
+
+
+NESTINGS = {
+    "": lambda layer: layer,
+    "0.": lambda layer: Sequential(layer, Tanh()),
+    "1.": lambda layer: Sequential(Tanh(), layer, Tanh()),
+    "1.0.": lambda layer: Sequential(Branch(2), Parallel(layer, Tanh()), AddLayer()),
+    "0.1.": lambda layer: Sequential(Sequential(Tanh(), layer), Tanh()),
+    "block.block.": lambda layer: OwnContainer(OwnContainer(layer)),
+    "block.1.": lambda layer: OwnContainer(Sequential(Tanh(), layer)),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (DoubledBias, r"backward_params assigns other gradients than backward: db\[0\] was"),
+        (NoBias, "backward_params assigned no db"),
+        (WritesDout, r"backward_params writes into dout: \[0\]\[0, 0\] was|dout: \[0, 0\] was"),
+    ],
+)
+@pytest.mark.parametrize("place", NESTINGS)
+def test_a_wrong_backward_params_is_caught_at_any_depth(kind, says, place):
+    with pytest.raises(GradientError, match=f": {re.escape(place)}{says}"):
+        check_gradients(NESTINGS[place](kind()), X)
+
+
+@pytest.mark.parametrize("place", NESTINGS)
+def test_a_right_backward_params_passes_at_any_depth(place):
+    layer_laws(lambda: NESTINGS[place](library.Affine(*affine(3, 3))), X)
+
+
+# ---- One law each --------------------------------------------------------------------------------
+
+
+class SqueezesAndBack(Layer):
+    def forward(self, x):
+        self.shape = x.shape
+        return x.squeeze()
+
+    def backward(self, dout):
+        return dout.reshape(self.shape)
+
+
+class TransposedAtFirst(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+        self.turned = self.W.T.copy()
+
+    def backward(self, dout):
+        super().backward(dout)
+        return dout @ self.turned
+
+
+class TransposedAtFirstForward(Affine):
+    def __init__(self):
+        super().__init__(*affine())
+
+    def forward(self, x):
+        if "turned" not in vars(self):
+            self.turned = self.W.T.copy()
+        return super().forward(x)
+
+    def backward(self, dout):
+        super().backward(dout)
+        return dout @ self.turned
+
+
+class SavedInTrainingOnly(Layer):
+    def forward(self, x):
+        if self.training or "x" not in vars(self):
+            self.x = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * self.x
+
+
+class CacheOnTheClass(Layer):
+    def forward(self, x):
+        type(self).x = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * self.x
+
+
+MODULE = {}
+
+
+class CacheInTheModule(Layer):
+    def forward(self, x):
+        MODULE["x"] = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * MODULE["x"]
+
+
+class RunningMean(Layer):
+    """Right, once its mean is declared."""
+
+    def __init__(self):
+        self.mean = np.zeros(3)
+
+    def forward(self, x):
+        if self.training:
+            self.mean += 0.1 * (x.mean(axis=0) - self.mean)
+        return x if self.training else x - self.mean.astype(x.dtype)
+
+    def backward(self, dout):
+        return dout.copy()
+
+
+class DeclaredRunningMean(RunningMean):
+    buffer_names = ("mean",)
+
+
+class LastBatch(Layer):
+    def forward(self, x):
+        if self.training:
+            self.scale = float(np.abs(x[0]).sum())
+        self.of_now = 1.0 if self.training else getattr(self, "scale", 1.0)
+        return x * self.of_now
+
+    def backward(self, dout):
+        return dout * self.of_now
+
+
+class RandomFeatures(Layer):
+    """Right, once its projection is declared."""
+
+    def __init__(self, rng):
+        self.projection = rng.normal(size=(3, 5))
+
+    def forward(self, x):
+        return x @ self.projection
+
+    def backward(self, dout):
+        return dout @ self.projection.T
+
+
+class DeclaredRandomFeatures(RandomFeatures):
+    buffer_names = ("projection",)
+
+
+class IgnoresWeights(MSELoss):
+    def forward(self, y, t, weights=None):
+        return super().forward(y, t)
+
+
+class WeightsOnlyInForward(MSELoss):
+    def forward(self, y, t, weights=None):
+        value = super().forward(y, t, weights)
+        super().forward(y, t)
+        return value
+
+
+LAWS = [
+    (
+        SqueezesAndBack,
+        (X,),
+        r"output has shape \(3,\), expected \(1, 3\), as 4 rows give",
+    ),
+    (TransposedAtFirst, (X,), r"dx\[\d, \d\]: .*, after its parameters changed in place"),
+    (TransposedAtFirstForward, (X,), r"dx\[\d, \d\]: .*, after its parameters changed in place"),
+    (SavedInTrainingOnly, (X,), r"dx\[\d, \d\]: .*, in evaluation mode"),
+    (CacheOnTheClass, (X,), "another instance of the class disturbs it"),
+    (CacheInTheModule, (X,), "another instance of the class disturbs it"),
+    (RunningMean, (X,), "uses what a training forward left and no buffer_names declares"),
+    (LastBatch, (X,), "uses what a training forward left and no buffer_names declares"),
+    (RandomFeatures, (X,), "a new layer with the same state_dict evaluates to another answer"),
+    (IgnoresWeights, (X, Y), "a row of weight 2 is not a row given twice: it was"),
+    (WeightsOnlyInForward, (X, Y), r"dy\[\d, \d\]: .*, with weights"),
+]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "says"), LAWS, ids=lambda v: getattr(v, "__name__", ""))
+def test_a_broken_law_is_named(kind, inputs, says):
+    with pytest.raises(GradientError) as caught:
+        layer_laws(kind, *inputs)
+    assert re.search(says, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [DeclaredRunningMean, DeclaredRandomFeatures])
+def test_the_mended_ones_pass(kind):
+    layer_laws(kind, X)
 
 
 @pytest.mark.parametrize(("make", "inputs", "says", "laws"), BUGS)
