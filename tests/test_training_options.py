@@ -85,4 +85,4 @@ def test_patience_ends_early(train):
     run = train("--epochs", 500, "--patience", 1, "--lr", 0.1)
     assert run.code == 0
     assert "net, 3,600 images to train on, 400 held out and 1,000 to test on\n" in run.out
-    assert re.search(r"the weights are those of epoch \d\d?$", run.err)
+    assert re.search(r"the best weights, of epoch \d\d?, are restored$", run.err)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +15,21 @@ from .hyperparameter import hyperparameter
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
 
+class Moments:
+    """What an optimizer keeps for one parameter: its arrays, one per slot, and its step count."""
+
+    def __init__(self, param: Array, arrays: list[Array], t: int) -> None:
+        self.param, self.arrays, self.t = param, arrays, t
+
+
 class Optimizer:
     """What the optimizers share: the loop over the parameters, the checks and the state.
 
     A subclass names its arrays of state in `slots` and its numbers in `settings`, and writes its
-    formula in ``_update(p, g, *slots)``, where `self.t` counts the steps from 1.
+    formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps from 1.
 
-    Each net needs an optimizer of its own: one that has made steps goes on, with another net of the
-    same shapes, from the moments and the step count of the first.
+    The state belongs to the arrays, not to their positions: a parameter that is left out of some
+    steps, since its layer was frozen, later resumes from its own moments and step count.
 
     Parameters
     ----------
@@ -42,9 +48,8 @@ class Optimizer:
     def __init__(self, lr: float, weight_decay: float) -> None:
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
-        self._state: list[list[Array]] = []  # for each slot the arrays of all parameters
-        self._shapes: list[tuple[int, ...]] | None = None  # of the parameters, once seen
-        self._half = False  # whether one of them is float16
+        self._moments: dict[int, Moments] = {}  # by the id of the parameter, which each holds
+        self._loaded: list[tuple[list[Array], int]] = []  # a state that has met no parameters yet
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Move the parameters in place against their gradients.
@@ -52,25 +57,31 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the gradients are not of the parameters' number and shapes, or the parameters not
-            those of the steps before; then nothing has changed.
+            If the gradients do not have the parameters' number and shapes, or the parameters do
+            not match the loaded state; then nothing has changed.
         TypeError
             If a parameter is not of a floating dtype.
         """
-        ready = len(self._state) == len(self.slots)
-        if not (ready and self._shapes == [p.shape for p in params] == [g.shape for g in grads]):
-            self._begin(params, grads)
-        self.t += 1
-        if self._half:
-            grads = [g.astype(_wide(g)) for g in grads]
+        if [p.shape for p in params] != [g.shape for g in grads]:
+            shapes, came = [p.shape for p in params], [g.shape for g in grads]
+            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
+        found, slots = [self._moments.get(id(p)) for p in params], len(self.slots)
+        if self._loaded or not all(m is not None and len(m.arrays) == slots for m in found):
+            self._begin(params)
         if self.weight_decay:
             grads = self._decay(params, grads)
-        for arrays in zip(params, grads, *self._state):  # noqa: B905, their lengths are checked
-            if arrays[0].size <= _BLOCK:
-                self._update(*arrays)
+        steps = self.t
+        for p, g in zip(params, grads, strict=True):
+            moments = self._moments[id(p)]
+            moments.t = self.t = moments.t + 1
+            if p.dtype == np.float16:
+                g = g.astype(_wide(g))
+            if p.size <= _BLOCK:
+                self._update(p, g, *moments.arrays)
             else:
-                for block in _blocks(*arrays):
+                for block in _blocks(p, g, *moments.arrays):
                     self._update(*block)
+        self.t = steps + 1
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
@@ -78,18 +89,42 @@ class Optimizer:
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         raise NotImplementedError
 
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of all that the next step depends on: class, settings, step count and slots."""
+    def state_dict(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Copies of all that the next step depends on: class, settings, step counts and slots.
+
+        Parameters
+        ----------
+        params : dict of str to array, optional
+            The parameters by the names that the state should have; those without moments are left
+            out. By default they are numbered in the order in which the optimizer met them.
+        """
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
         state |= {name: np.array(getattr(self, name)) for name in self.settings}
-        slots = dict(zip(self.slots, self._state, strict=False))  # none before the first step
-        state["arrays"] = np.array(len(slots) and len(self._state[0]))
-        for slot, arrays in slots.items():
-            state |= {f"{slot}.{k}": array.copy() for k, array in enumerate(arrays)}
+        if params is None:
+            kept = [(m.arrays, m.t) for m in self._moments.values()]
+            named = {str(k): moments for k, moments in enumerate(kept + self._loaded)}
+        else:
+            self._bind(list(params.values()))
+            found = {name: self._moments.get(id(p)) for name, p in params.items()}
+            named = {name: (m.arrays, m.t) for name, m in found.items() if m is not None}
+        for name, (arrays, t) in named.items():
+            state[f"t.{name}"] = np.array(t)
+            for slot, array in zip(self.slots, arrays, strict=False):
+                state[f"{slot}.{name}"] = array.copy()
         return state
 
-    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
-        """Go on from a `state_dict` of the same class; the settings become the saved ones.
+    def load_state_dict(
+        self, state: Mapping[str, ArrayLike], params: Mapping[str, Array] | None = None
+    ) -> None:
+        """Resume from a `state_dict` of the same class; the settings become the saved ones.
+
+        Parameters
+        ----------
+        state : dict of str to array
+            From `state_dict`, or as older versions saved it.
+        params : dict of str to array, optional
+            The parameters by their names in the state. By default the next step's parameters take
+            the moments in their order.
 
         Raises
         ------
@@ -101,57 +136,82 @@ class Optimizer:
         name, fresh = type(self).__name__, copy.copy(self)
         if str(new.get("class")) != name:
             raise ValueError(f"{name}: the state is of class {new.get('class')}")
-        if missing := {"t", "arrays", *self.settings} - set(new):
+        if missing := {"t", *self.settings} - set(new):
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(missing)} too")
         for setting in self.settings:
             setattr(fresh, setting, new[setting].tolist())
-        fresh.t, count = _count(name, "t", new["t"]), _count(name, "arrays", new["arrays"])
-        keys = [[f"{slot}.{k}" for k in range(count)] for slot in fresh.slots]
-        expected = {"class", "t", "arrays", *self.settings, *chain.from_iterable(keys)}
-        if set(new) != expected:
+        fresh.t = _count(name, "t", new["t"])
+        old = "arrays" in new
+        if old:  # a file in which the parameters had numbers and one step count
+            names = [str(k) for k in range(_count(name, "arrays", new.pop("arrays")))]
+            new |= {f"t.{k}": new["t"] for k in names}
+        else:
+            names = [key.removeprefix("t.") for key in new if key.startswith("t.")]
+        keys = [f"{slot}.{k}" for slot in ("t", *fresh.slots) for k in names]
+        expected = {"class", "t", *self.settings, *keys}
+        if set(new) != expected or (old and fresh.slots and bool(names) != bool(fresh.t)):
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(expected)}")
-        fresh._state = [[new[key] for key in slot] for slot in keys] if count else []
-        for key in chain.from_iterable(keys):
-            if new[key].dtype.kind != "f" or not np.isfinite(new[key]).all():
-                raise ValueError(f"{name}: {key!r} holds something else than finite numbers")
-        fresh._shapes = None
-        if fresh._state:
-            fresh.check_fits(fresh._state[0])
+        loaded = {
+            k: ([new[f"{slot}.{k}"] for slot in fresh.slots], _count(name, "t", new[f"t.{k}"]))
+            for k in names
+        }
+        fresh._moments, fresh._loaded = {}, list(loaded.values())
+        for arrays, _ in fresh._loaded:
+            if len({kind(a) for a in arrays}) > 1:
+                raise ValueError(f"{fresh!r}: the state is for {list(map(kind, arrays))} in one")
+            if any(a.dtype.kind != "f" or a.dtype == np.float16 for a in arrays):
+                raise ValueError(f"{fresh!r}: the state holds {list(map(kind, arrays))}")
+            if not all(np.isfinite(a).all() for a in arrays):
+                raise ValueError(f"{fresh!r}: the state holds something else than finite numbers")
+        if params is not None and fresh._loaded:
+            if not old and (unknown := sorted(set(names) - set(params))):
+                raise ValueError(
+                    f"{fresh!r}: the state is for {unknown[:5]}, which the net has not"
+                )
+            fresh._bind(list(params.values()) if old else [params[k] for k in names])
         vars(self).update(vars(fresh))
 
     def check_fits(self, params: Sequence[Array]) -> None:
-        """Raise unless the optimizer can go on with `params`.
+        """Raise unless the optimizer can continue with `params`.
 
         Raises
         ------
         ValueError
-            If the state is for parameters of other shapes or dtypes.
+            If a loaded state is for parameters of other shapes or dtypes.
         TypeError
             If a parameter is not of a floating dtype.
         """
         for k, p in enumerate(params):
             if p.dtype.kind != "f":
                 raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
+        if not self._loaded:
+            return
         theirs = [f"{_wide(p)}{list(p.shape)}" for p in params]
-        for arrays in self._state:
-            if (ours := [kind(a) for a in arrays]) != theirs:
-                raise ValueError(f"{self!r}: the state is for {ours}, the parameters are {theirs}")
+        ours = [kind(arrays[0]) if arrays else "" for arrays, _ in self._loaded]
+        if len(ours) != len(theirs) or any(o not in ("", t) for o, t in zip(ours, theirs)):  # noqa: B905
+            raise ValueError(f"{self!r}: the state is for {ours}, the parameters are {theirs}")
 
-    def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Make the state for `params`, or find what does not fit."""
-        shapes = [p.shape for p in params]
-        if shapes != (came := [g.shape for g in grads]):
-            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
-        if self._shapes is not None and shapes != self._shapes:
-            raise ValueError(
-                f"{self!r}: the parameters have shapes {shapes}, before they had {self._shapes}; "
-                "each net needs an optimizer of its own"
-            )
+    def _bind(self, params: Sequence[Array]) -> None:
+        """Give the loaded moments to the parameters, in their order."""
+        if self._loaded:
+            self.check_fits(params)
+            both = zip(params, self._loaded, strict=True)
+            self._moments = {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
+            self._loaded = []
+
+    def _begin(self, params: Sequence[Array]) -> None:
+        """Give moments to the parameters that have none."""
         self.check_fits(params)
-        if len(self._state) != len(self.slots):
-            self._state = [[np.zeros_like(p, _wide(p)) for p in params] for _ in self.slots]
-        self._shapes = shapes
-        self._half = any(p.dtype == np.float16 for p in params)
+        self._bind(params)
+        for p in params:
+            moments = self._moments.setdefault(id(p), Moments(p, [], 0))
+            if len(moments.arrays) != len(self.slots):
+                moments.arrays = [np.zeros_like(p, _wide(p)) for _ in self.slots]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the parameters again, which a deep copy or a pickle has given other ids."""
+        vars(self).update(state)
+        self._moments = {id(moments.param): moments for moments in self._moments.values()}
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)

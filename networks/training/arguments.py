@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from numbers import Real
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,13 @@ from ...layers.checks import as_count, as_number
 from ...layers.losses import Loss
 from ...layers.tree import state
 from ...layers.undeclared import check_declared
+from ..gradients import as_result
+from .batches import Batches
 from .checkpoint import check_can_save
+from .evaluation import by_name
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 
 def check_net(caller: str, net: Any) -> None:
@@ -50,6 +56,7 @@ def check_trainer(
     _check(generator, "Trainer", "rng", rng, "numpy.random.default_rng(seed)")
     if schedule is not None:
         _check(callable(schedule), "Trainer", "schedule", schedule, "a function of the step")
+        as_result("Trainer: schedule", schedule(0))
         if not hasattr(optimizer, "lr"):
             raise TypeError(f"Trainer: schedule sets lr, which {type(optimizer).__name__} has not")
     if penalty is not None:
@@ -60,7 +67,15 @@ def check_trainer(
             raise ValueError(f"Trainer: {name} is {limit}, expected a positive number")
 
 
-def check_fit(epochs: Any, validation: Any, metrics: Any, transform: Any, patience: Any) -> None:
+def check_fit(
+    epochs: Any,
+    validation: Any,
+    metrics: Any,
+    transform: Any,
+    patience: Any,
+    after_step: Any,
+    after_epoch: Any,
+) -> None:
     """Raise TypeError or ValueError if these do not make a `Trainer.fit`."""
     as_count(epochs, "Trainer.fit: epochs")
     if patience is not None:
@@ -68,9 +83,76 @@ def check_fit(epochs: Any, validation: Any, metrics: Any, transform: Any, patien
     for name, value in {"patience": patience, "metrics": metrics}.items():
         if value is not None and validation is None:
             raise ValueError(f"Trainer.fit: {name} needs validation data")
-    by_name("Trainer.fit", metrics or ())
+    by_name("Trainer.fit", () if metrics is None else metrics)
     if transform is not None:
         _check(callable(transform), "Trainer.fit", "transform", transform, "a function (x, t, rng)")
+    for name, hook in {"after_step": after_step, "after_epoch": after_epoch}.items():
+        fits = hook is None or callable(hook)
+        _check(fits, "Trainer.fit", name, hook, "a function of the Trainer")
+
+
+def as_validation(validation: Any, data: Batches) -> tuple[dict[str, Batches], float | None]:
+    """Return the validation sets by name, and the fraction of the data that is to be one."""
+    caller = "Trainer.fit: validation"
+    if isinstance(validation, Real) and not isinstance(validation, bool):
+        share = float(validation)
+        if not 0 < share < 1:
+            raise ValueError(f"{caller} is {share}, expected a fraction between 0 and 1, or data")
+        if data.samples is None:
+            raise ValueError(f"{caller} is {share}, a fraction of arrays, but x is batches already")
+        if data.samples < 2:
+            raise ValueError(f"{caller} is {share}, but x has one row")
+        return {}, share
+    if not isinstance(validation, dict):
+        validation = {} if validation is None else {"validation": validation}
+        return {name: Batches.of(given, caller) for name, given in validation.items()}, None
+    if not (validation and all(isinstance(name, str) and name for name in validation)):
+        raise ValueError(f"{caller} has the names {list(validation)}, expected names of sets")
+    sets = {name: Batches.of(given, f"{caller} {name!r}") for name, given in validation.items()}
+    return sets, None
+
+
+def as_monitor(
+    monitor: Any, patience: Any, min_delta: Any, sets: dict[str, Batches], share: float | None
+) -> tuple[str, int]:
+    """Return the column to watch, and -1 if its greatest value is the best, else 1."""
+    if not as_number(min_delta, "Trainer.fit: min_delta") >= 0:
+        raise ValueError(f"Trainer.fit: min_delta is {min_delta}, expected at least 0")
+    names = list(sets) if share is None else ["validation"]
+    if monitor is None:
+        if patience is not None and len(names) > 1:
+            raise ValueError(
+                f"Trainer.fit: patience with the sets {names} needs monitor, such as "
+                f"monitor={names[-1] + '_loss'!r}"
+            )
+        return f"{names[0] if names else 'validation'}_loss", 1
+    if patience is None:
+        raise ValueError("Trainer.fit: monitor needs patience")
+    column, best = (monitor, None) if isinstance(monitor, str) else monitor
+    if best is None and column.endswith("loss"):
+        best = "min"
+    if best not in ("min", "max"):
+        raise ValueError(
+            f"Trainer.fit: monitor is {monitor!r}; is the least or the greatest the best? "
+            f"write monitor=({column!r}, 'max') or 'min'"
+        )
+    return column, 1 if best == "min" else -1
+
+
+def warn_of_bytes(trainer: Trainer, x: Any) -> None:
+    """Warn of images of bytes up to 255, on which few nets can train.
+
+    Two axes may hold indices too, which are no images: they are taken for images only if the first
+    parameter has as many rows as they have columns.
+    """
+    if x.dtype != np.uint8 or x.ndim < 2:
+        return
+    if x.ndim == 2 and trainer.net.params[0].shape[:1] != x.shape[1:]:
+        return
+    if x[:1000].max() > 1:
+        trainer.warn_once(
+            "Trainer.fit: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)"
+        )
 
 
 def check_saving(trainer: Any, checkpoint: Any, checkpoint_every: Any) -> None:
@@ -93,32 +175,6 @@ def check_minimize(net: Any, loss: Any, options: Any, callback: Any) -> None:
         _check(isinstance(options, dict), "minimize", "options", options, "a dict")
     if callback is not None:
         _check(callable(callback), "minimize", "callback", callback, "a function")
-
-
-def by_name(caller: str, metrics: Any) -> dict[str, Any]:
-    """Return the metrics by their names.
-
-    Raises
-    ------
-    TypeError
-        If it is no sequence of functions.
-    ValueError
-        If two have one name, or one that of the loss.
-    """
-    if not (isinstance(metrics, Sequence) and all(map(callable, metrics))):
-        raise TypeError(
-            f"{caller}: metrics is {metrics!r:.60}, expected a list of functions metric(y, t)"
-        )
-    named: dict[str, Any] = {}
-    for metric in metrics:
-        name = getattr(metric, "__name__", type(metric).__name__)
-        if name == "loss" or name in named:
-            raise ValueError(
-                f"{caller}: {name!r} names two metrics, or the loss and a metric; "
-                "give each a name of its own with def"
-            )
-        named[name] = metric
-    return named
 
 
 def _has(thing: Any, *methods: str) -> bool:

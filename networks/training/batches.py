@@ -1,100 +1,148 @@
-"""Batches out of arrays, which are checked and never copied as a whole, or out of an iterable."""
+"""Batches of rows of arrays, which are checked and never copied as a whole, or of an iterable.
+
+Inputs and targets are arrays or nested tuples of arrays, for nets of several inputs and outputs.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ...layers.base import Array
 from ...layers.checks import as_count
+from ...layers.nested import at, leaves, map_leaves
 
-Batch = tuple[Any, Array]
+Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
 _BLOCK = 1_000_000  # numbers checked at a time
 
 
 class Batches:
-    """A data set as batches ``(x, t)``.
+    """A data set as batches ``(x, t, weights)``; weights are None where there are none.
 
     Parameters
     ----------
-    x, t : arrays of shape (N, ...)
-        Inputs and targets; or x alone, an iterable of batches.
+    x, t : arrays of shape (N, ...) or nested tuples of them
+        Inputs and targets; or x alone, an iterable of batches ``(x, t)`` or ``(x, t, weights)``.
     batch_size : int, optional
-        Rows a batch; None takes all as one. Of no meaning to an iterable.
+        Rows per batch; None takes all as one.
+    weights : array of shape (N,) or (N, ...), optional
+        Weights of the rows, or of the leading axes of the targets.
+    drop_last : bool, default False
+        Leave out a last batch that is smaller.
     caller : str
         What the errors begin with.
 
     Raises
     ------
     TypeError
-        If the arrays do not hold real numbers, or x is alone and an array.
+        If the arrays do not hold real numbers, x is alone and no iterable of batches, or an
+        iterable comes with an option that only arrays can follow.
     ValueError
-        If their lengths differ or are 0, a value is NaN or infinite, or `batch_size` is no
+        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is no
         integer of at least 1.
     """
 
     def __init__(
-        self, x: Any, t: Any = None, batch_size: int | None = None, *, caller: str
+        self,
+        x: Any,
+        t: Any = None,
+        batch_size: int | None = None,
+        *,
+        weights: Any = None,
+        drop_last: bool = False,
+        caller: str,
     ) -> None:
         if batch_size is not None:
             batch_size = as_count(batch_size, f"{caller}: batch_size")
-        self.caller = caller
+        self.caller, self.drop_last = caller, drop_last
         self.samples: int | None = None
         self.iterable: Iterable[Any] | None = None
+        self.rows: Array | None = None  # those that `subset` chose
         if t is None:
-            if hasattr(x, "__array__") or not isinstance(x, Iterable):
-                raise TypeError(f"{caller}: x is a {type(x).__name__} without targets t")
+            if isinstance(x, tuple) or hasattr(x, "__array__") or not isinstance(x, Iterable):
+                hint = ": batches come in a list" if isinstance(x, tuple) else ""
+                raise TypeError(f"{caller}: x is a {type(x).__name__} without targets t{hint}")
+            options = {"batch_size": batch_size, "weights": weights, "drop_last": drop_last or None}
+            for name, value in options.items():
+                if value is not None:
+                    raise TypeError(f"{caller}: {name} is for arrays, but x is batches already")
             self.iterable = x
             return
         self.x, self.t = as_rows(f"{caller}: x", x), as_rows(f"{caller}: t", t)
-        self.samples = len(self.x)
-        if len(self.t) != self.samples:
-            raise ValueError(
-                f"{caller}: x has {self.samples} rows and t {len(self.t)}, "
-                "expected one target for each input"
-            )
-        for name, array in (("x", self.x), ("t", self.t)):
-            if found := nonfinite(array):
-                raise ValueError(f"{caller}: {name}{found}, expected finite numbers")
+        self.weights = None if weights is None else as_rows(f"{caller}: weights", weights)
+        self.samples = self._count_rows()
         self.size = min(batch_size or self.samples, self.samples)
+
+    def _count_rows(self) -> int:
+        """Return the number of rows, which all arrays must share, each of finite numbers."""
+        first, count = "", 0
+        for name, value in (("x", self.x), ("t", self.t), ("weights", self.weights)):
+            for path, array in leaves(value):
+                if array is None:
+                    continue
+                place = name + at(path)
+                first, count = (first, count) if first else (place, len(array))
+                if len(array) != count:
+                    raise ValueError(
+                        f"{self.caller}: {first} has {count} rows and {place} {len(array)}, "
+                        "expected as many in each"
+                    )
+                if found := nonfinite(array):
+                    raise ValueError(f"{self.caller}: {place}{found}, expected finite numbers")
+        return count
 
     @classmethod
     def of(cls, data: Any, caller: str) -> Self:
-        """Return batches for evaluation of a pair of arrays or an iterable of batches.
-
-        A tuple of two is a pair of arrays unless both are tuples of two that end with an array.
-        """
-        pair = isinstance(data, tuple) and not all(map(_is_batch, data))
-        arrays = isinstance(data, list) and all(hasattr(part, "__array__") for part in data)
-        if (pair or arrays) and len(data) == 2:
-            return cls(data[0], data[1], batch_size=1000, caller=caller)
-        return cls(data, caller=caller)
+        """Return batches for evaluation: of a tuple ``(x, t)`` or ``(x, t, weights)``, or of an
+        iterable of such tuples, each a batch.
+        """  # noqa: D205
+        if not isinstance(data, tuple):
+            return cls(data, caller=caller)
+        x, t, weights = as_batch(caller, data, arrays=False)
+        return cls(x, t, 1000, weights=weights, caller=caller)
 
     @property
     def count(self) -> int | None:
         """Number of batches, None if it is not known beforehand."""
-        return None if self.samples is None else -(-self.samples // self.size)
+        if self.samples is None:
+            return None
+        return self.samples // self.size if self.drop_last else -(-self.samples // self.size)
+
+    def subset(self, rows: Array) -> Self:
+        """Return batches of some rows of the arrays, which are not copied."""
+        part = copy.copy(self)
+        part.rows, part.samples = rows, len(rows)
+        part.size = min(self.size, len(rows))
+        return part
+
+    def few(self) -> Batches | None:
+        """Return two rows or the first batch to try things on; None if that might use it up."""
+        if self.iterable is None:
+            return self.subset(np.arange(2) if self.rows is None else self.rows[:2])
+        if isinstance(self.iterable, list) and self.iterable:
+            return Batches(self.iterable[:1], caller=self.caller)
+        return None
 
     def once(self, order: Array | None = None, start: int = 0) -> Iterator[Batch]:
         """Go through the data once, from batch `start` on; `order` is one of the rows of arrays."""
         if self.iterable is not None:
-            yield from self._pairs(self.iterable, start)
+            yield from self._given(self.iterable, start)
             return
-        for i in range(start * self.size, len(self.x), self.size):
-            if order is None:
-                yield self.x[i : i + self.size], self.t[i : i + self.size]
-            else:
-                rows = order[i : i + self.size]
-                yield _take(self.x, rows), _take(self.t, rows)
+        if self.rows is not None:
+            order = self.rows if order is None else self.rows[order]
+        for k in range(start, self.count or 0):
+            i = k * self.size
+            rows = slice(i, i + self.size) if order is None else order[i : i + self.size]
+            yield _take(self.x, rows), _take(self.t, rows), _take(self.weights, rows)
 
-    def _pairs(self, batches: Iterable[Any], start: int) -> Iterator[Batch]:
+    def _given(self, batches: Iterable[Any], start: int) -> Iterator[Batch]:
         i = -1
         for i, batch in enumerate(batches):
             if i >= start:
-                yield as_pair(f"{self.caller}: batch {i}", batch)
+                yield as_batch(f"{self.caller}: batch {i}", batch)
         if i < 0:
             raise ValueError(
                 f"{self.caller}: the iterable gave no batch; a generator runs only once, "
@@ -102,36 +150,82 @@ class Batches:
             )
 
 
-def _is_batch(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and hasattr(value[1], "__array__")
-
-
-def as_rows(name: str, values: ArrayLike) -> Array:
-    """Return `values` as an array of real numbers with at least one row."""
+def as_rows(name: str, value: Any) -> Any:
+    """Return an array or a nested tuple of arrays of real numbers, each with at least one row."""
+    found = value
+    if isinstance(value, tuple):
+        if not value:
+            raise ValueError(f"{name} is an empty tuple, expected an array of shape (N, ...)")
+        return tuple(as_rows(f"{name}[{i}]", part) for i, part in enumerate(value))
     try:
-        array = np.asarray(values)
+        found = as_array(value)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
-    if array.ndim == 0 or len(array) == 0:
-        raise ValueError(f"{name} has shape {array.shape}, expected (N, ...) with at least one row")
-    return array
+    if isinstance(found, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
+    if found.dtype.kind not in "fiub":
+        hint = ""
+        if found.dtype.kind in "US":
+            hint = "; np.unique(labels, return_inverse=True) numbers them"
+        elif found.dtype == object and found.ndim == 0:
+            hint = " (a sparse matrix? x.toarray())"
+        raise TypeError(f"{name} is of dtype {found.dtype}, expected real numbers{hint}")
+    if found.ndim == 0 or len(found) == 0:
+        hint = "; a tuple is several arrays" if name.endswith("]") else ""
+        raise ValueError(
+            f"{name} has shape {found.shape}, expected (N, ...) with at least one row{hint}"
+        )
+    return found
 
 
-def as_pair(name: str, value: Any) -> Batch:
-    """Return `value` as a batch: an array or a tuple of inputs, and an array of targets."""
-    if not (isinstance(value, tuple | list) and len(value) == 2):
-        raise TypeError(f"{name} is a {type(value).__name__}, expected a pair (x, t)")
-    x, t = value
-    return x if isinstance(x, tuple) else np.asarray(x), np.asarray(t)
+def as_array(value: Any) -> Any:
+    """Return `value` as an array; those of other libraries that follow NumPy's protocols stay."""
+    if type(value) is np.ndarray or isinstance(value, np.ma.MaskedArray):
+        return value
+    if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray):
+        return value
+    return np.asarray(value)
 
 
-def cast(x: Any, dtype: Any) -> Any:
+def as_batch(name: str, value: Any, *, arrays: bool = True) -> Batch:
+    """Return ``(x, t)`` or ``(x, t, weights)`` as a batch of three, with arrays in it."""
+    if not (isinstance(value, tuple | list) and len(value) in (2, 3)):
+        came = f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple) else ""
+        raise TypeError(
+            f"{name} is a {came or type(value).__name__}, expected a pair (x, t) or (x, t, weights)"
+        )
+    x, t, weights = value if len(value) == 3 else (*value, None)
+    if not arrays:
+        return x, t, weights
+    return (
+        map_leaves(as_array, x),
+        map_leaves(as_array, t),
+        weights if weights is None else as_array(weights),
+    )
+
+
+def rows_of(value: Any) -> int:
+    """Return the number of rows of a batch's targets; a number alone is one row."""
+    _, first = next(leaves(value))
+    return len(first) if np.ndim(first) else 1
+
+
+def joined(parts: list[Any]) -> Any:
+    """Return the values of several batches as one, leaf by leaf."""
+    if isinstance(parts[0], tuple):
+        return tuple(joined(list(same)) for same in zip(*parts, strict=True))
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.atleast_1d(part) for part in parts])
+
+
+def cast(value: Any, dtype: Any) -> Any:
     """Return floats in `dtype`, a net's own, and anything else, or without a dtype, as it is."""
-    if dtype is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        return x
-    return x.astype(dtype, copy=False)
+    if type(value) is tuple:
+        return tuple(cast(part, dtype) for part in value)
+    if dtype is None or getattr(getattr(value, "dtype", None), "kind", "") != "f":
+        return value
+    return value.astype(dtype, copy=False)
 
 
 def dtype_of(net: Any) -> Any:
@@ -159,8 +253,12 @@ def nonfinite(array: Array) -> str:
     return ""
 
 
-def _take(array: Array, rows: Array) -> Array:
-    """``array[rows]``, by a fifth faster where NumPy would not copy all of the array for it."""
-    if array.flags.c_contiguous and array.flags.aligned:
-        return array.take(rows, axis=0)
-    return array[rows]
+def _take(value: Any, rows: Any) -> Any:
+    """``array[rows]`` of each array, by a fifth faster where NumPy would not copy all of it."""
+    if isinstance(value, tuple):
+        return tuple(_take(part, rows) for part in value)
+    if value is None or isinstance(rows, slice):
+        return value if value is None else value[rows]
+    if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned:
+        return value.take(rows, axis=0)
+    return value[rows]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.tree import layers_of, own_params, state, walk
 from ..files import check_writable, read_npz, short, write_npz
 from ..optimizers.base import Optimizer, kind
 from .fit import Run
@@ -20,7 +21,8 @@ from .random_state import generators_within
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_FORMAT = 2
+_FORMAT = 3
+_OLD_FORMAT = 2  # of version 0.1.0
 
 
 def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
@@ -68,6 +70,7 @@ def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
         "generators": [g.state for g in generators],
         "epochs": trainer.history.epochs,
         "run": run and _without_arrays(run),
+        "frozen": _frozen(trainer.net),
     }
     write_npz(
         path,
@@ -75,7 +78,7 @@ def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
             "json": np.array(json.dumps(text, default=lambda array: array.tolist())),
             "step_losses": np.array(trainer.history.step_losses, np.float64),
             **_under("net", trainer.net.state_dict()),
-            **_under("optimizer", trainer.optimizer.state_dict()),
+            **_under("optimizer", _optimizer_state(trainer)),
             **_under("best", run.best_weights if run else {}),
         },
     )
@@ -106,8 +109,13 @@ class _Saved:
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         text = json.loads(str(arrays.get("json", "{}")))
-        if not isinstance(text, dict) or text.get("format") != _FORMAT:
+        if not isinstance(text, dict) or text.get("format") not in (_OLD_FORMAT, _FORMAT):
             raise ValueError(f"not a Trainer's checkpoint of format {_FORMAT}")
+        if text["format"] == _OLD_FORMAT:
+            text = _from_old(text)
+        self.frozen = text["frozen"]
+        if not (isinstance(self.frozen, list) and all(isinstance(p, str) for p in self.frozen)):
+            raise ValueError(f"frozen is {self.frozen!r:.80}, expected a list of places")
         self.net, self.optimizer = _of("net", arrays), _of("optimizer", arrays)
         # Files written before named the attribute that holds a net's layers.
         places = {name.replace(".layers.", "."): kind for name, kind in text["places"].items()}
@@ -139,26 +147,75 @@ class _Saved:
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
             trainer.net.matched_state(self.run.best_weights)
-        optimizer = copy.deepcopy(trainer.optimizer)
-        optimizer.load_state_dict(self.optimizer)
-        if isinstance(optimizer, Optimizer):
-            optimizer.check_fits(trainer.net.params)
+        if unknown := sorted(set(self.frozen) - {place for place, _ in walk(trainer.net)}):
+            raise ValueError(f"frozen are {unknown}, which the net has not")
+        if isinstance(trainer.optimizer, Optimizer):
+            _load_optimizer(copy.copy(trainer.optimizer), self.optimizer, trainer.net)
+        else:
+            copy.deepcopy(trainer.optimizer).load_state_dict(self.optimizer)
         places, generators = _generators(trainer)
         if places != self.places:
             raise ValueError(f"the Generators are {places}, the checkpoint has {self.places}")
         states = list(zip(generators, self.generators, strict=True))
-        if self.run and self.run.order_state is not None:
-            states.append((trainer.rng.bit_generator, self.run.order_state))
-        for generator, state in states:
-            copy.deepcopy(generator).state = state
+        if self.run:
+            drawn = (self.run.order_state, self.run.split_state)
+            states += [(trainer.rng.bit_generator, s) for s in drawn if s is not None]
+        for generator, saved in states:
+            copy.deepcopy(generator).state = saved
 
     def give_to(self, trainer: Trainer) -> None:
         """Change `trainer`; after `check_fits` nothing here can fail."""
-        trainer.optimizer.load_state_dict(self.optimizer)
+        _load_optimizer(trainer.optimizer, self.optimizer, trainer.net)
         trainer.net.load_state_dict(self.net)
-        for generator, state in zip(_generators(trainer)[1], self.generators, strict=True):
-            generator.state = state
+        for place, layer in walk(trainer.net):
+            if (place in self.frozen) != getattr(layer, "frozen", False):
+                layer.frozen = place in self.frozen
+        for generator, saved in zip(_generators(trainer)[1], self.generators, strict=True):
+            generator.state = saved
         trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
+
+
+def _optimizer_state(trainer: Trainer) -> Any:
+    if isinstance(trainer.optimizer, Optimizer):
+        return trainer.optimizer.state_dict(_named_params(trainer.net))
+    return trainer.optimizer.state_dict()
+
+
+def _load_optimizer(optimizer: Any, saved: Mapping[str, Array], net: Any) -> None:
+    if isinstance(optimizer, Optimizer):
+        optimizer.load_state_dict(saved, _named_params(net))
+    else:
+        optimizer.load_state_dict(saved)
+
+
+def _named_params(net: Any) -> dict[str, Array]:
+    """Return the parameters by their state names, frozen ones too, a shared one once."""
+    owned = {id(param) for layer in layers_of(net) for param in own_params(layer)}
+    found: dict[int, tuple[str, Array]] = {}
+    for name, array in state(net).items():
+        if id(array) in owned:
+            found.setdefault(id(array), (name, array))
+    return dict(found.values())
+
+
+def _frozen(net: Any) -> list[str]:
+    return [place for place, layer in walk(net) if getattr(layer, "frozen", False)]
+
+
+def _from_old(text: dict[str, Any]) -> dict[str, Any]:
+    """Return the text of an older file as it is written now.
+
+    The loss of the batches done of an epoch cannot be carried over: that epoch's counts the rest.
+    """
+    run = text["run"]
+    if run is not None:
+        run = dict(run)
+        if not (isinstance(run.pop("loss"), float) and isinstance(run.pop("rows"), int)):
+            raise ValueError("a run's loss and rows are no numbers")
+        new = vars(Run(None, None, True))
+        added = ("drop_last", "share", "sums", "split_state", "stopped")
+        run = run | {"best_value": run.pop("best_loss")} | {name: new[name] for name in added}
+    return text | {"run": run, "frozen": []}
 
 
 def _generators(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers.tree import label, state, walk
+from ..network import call
 from .batches import nonfinite
 
 
@@ -45,7 +46,7 @@ def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
     for place, layer in layers.items():
         _watch(layer, _where(place, layer), found)
     with np.errstate(all="ignore"):
-        net.forward(x)
+        call(net, x)
     return found[0] if found else ""
 
 

@@ -27,10 +27,11 @@ Method = Literal["CG", "BFGS", "L-BFGS-B", "Newton-CG", "trust-ncg"]
 def minimize(
     net: Any,
     loss: Any,
-    x: ArrayLike,
-    t: ArrayLike,
+    x: Any,
+    t: Any,
     method: Method = "L-BFGS-B",
     *,
+    weights: ArrayLike | None = None,
     tol: float | None = None,
     options: Any = None,
     callback: Callable[[int, float], None] | None = None,
@@ -47,11 +48,13 @@ def minimize(
         The net, trained in place; best of float64, since SciPy works in float64.
     loss : Layer
         A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`.
-    x, t : arrays of shape (N, ...)
+    x, t : arrays of shape (N, ...) or nested tuples of them
         Inputs and targets.
     method : {"L-BFGS-B", "CG", "BFGS", "Newton-CG", "trust-ncg"}
         The last two use the curvature along a direction, from differences of gradients. BFGS
         holds a matrix of the squared number of parameters.
+    weights : array of shape (N,) or (N, ...), optional
+        Weights of the rows.
     tol : float, optional
         SciPy's tolerance.
     options : dict, optional
@@ -85,7 +88,7 @@ def minimize(
     if method not in get_args(Method):
         raise ValueError(f"minimize: method is {method!r}, expected one of {get_args(Method)}")
     check_minimize(net, loss, options, callback)
-    objective = _Objective(net, loss, x, t)
+    objective = _Objective(net, loss, x, t, weights)
     iterations = 0
     with Progress(progress, (options or {}).get("maxiter"), "iteration") as shown:
 
@@ -121,9 +124,10 @@ def minimize(
 class _Objective:
     """The loss and its gradient as functions of one flat vector of all parameters."""
 
-    def __init__(self, net: Any, loss: Any, x: ArrayLike, t: ArrayLike) -> None:
+    def __init__(self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None) -> None:
         self.net, self.loss = net, loss
-        ((x, self.t),) = Batches(x, t, caller="minimize").once()
+        batches = Batches(x, t, weights=weights, caller="minimize")
+        ((x, self.t, self.weights),) = batches.once()
         self.x = cast(x, dtype_of(net))
         self.best, self.least = _flatten(net.params), math.inf
         keep_freed_memory()
@@ -151,7 +155,7 @@ class _Objective:
 
     def _at(self, w: Array) -> tuple[float, Array]:
         _unflatten(w, self.net.params)
-        value, grads = value_and_grads(self.net, self.loss, self.x, self.t)
+        value, grads = value_and_grads(self.net, self.loss, self.x, self.t, self.weights)
         return value, _flatten(grads)
 
 

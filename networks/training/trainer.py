@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable
 from os import PathLike
-from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...layers.base import Array
 from ...layers.checks import as_count
+from ...layers.nested import leaves
 from ...layers.undeclared import Watch
-from ..gradients import NonFiniteLossError, value_and_grads
+from ..gradients import NonFiniteLossError, as_result, value_and_grads
 from ..optimizers.clipping import clip_gradients, clip_values
 from ..optimizers.penalties import L1, L2
 from ..optimizers.schedules import Schedule
-from .arguments import check_fit, check_saving, check_trainer
-from .batches import Batch, Batches, as_pair, as_rows, cast, dtype_of
+from .arguments import (
+    as_monitor,
+    as_validation,
+    check_fit,
+    check_saving,
+    check_trainer,
+    warn_of_bytes,
+)
+from .batches import Batches, as_rows, cast, dtype_of, joined
 from .checkpoint import load_training, save_training
 from .diagnosis import find_nonfinite
-from .evaluation import Metric, averages, evaluate
-from .fit import Run
+from .evaluation import Metrics, evaluate, try_evaluation
+from .fit import Fit, Run
 from .heap import keep_freed_memory
 from .history import History
 from .interruption import Interrupted, Interruption
-from .progress import Progress, epoch_line
+from .progress import Progress
 from .random_state import Rewind
 
-Transform = Callable[[Array, Array, "np.random.Generator"], Batch]
+Transform = Callable[[Any, Any, "np.random.Generator"], Any]
+Hook = Callable[["Trainer"], Any]
 Path = str | PathLike[str]
 
 
@@ -54,7 +62,7 @@ class Trainer:
     penalty : L1 or L2, optional
         Added to the loss.
     max_norm, max_value : float, optional
-        The gradients go through `clip_gradients`, through `clip_values`.
+        Clip the global norm (`clip_gradients`) or each element (`clip_values`) of the gradients.
 
     Attributes
     ----------
@@ -63,8 +71,8 @@ class Trainer:
     history : History
         What `fit` has recorded.
     unfinished : Run or None
-        Where a `fit` stopped that Ctrl-C or a kill ended: the next goes on there. Set it to None
-        to begin anew.
+        Where a `fit` stopped that Ctrl-C, a kill or an error between two steps ended: the next
+        resumes there. Set it to None to begin anew.
     """
 
     def __init__(
@@ -88,10 +96,18 @@ class Trainer:
         self.history = History()
         self.unfinished: Run | None = None
         self._checked = False  # whether a step was watched for undeclared parameters
+        self._warned = set[str]()
         keep_freed_memory()
 
-    def train_step(self, x: Any, t: Any) -> float:
+    def train_step(self, x: Any, t: Any, weights: Any = None) -> float:
         """One step on one batch; return its loss before the step, the penalty included.
+
+        Parameters
+        ----------
+        x, t : arrays of shape (N, ...) or nested tuples of them
+            Inputs and targets; a tuple x is spread into the net's arguments.
+        weights : array of shape (N,) or (N, ...), optional
+            Weights of the rows.
 
         Raises
         ------
@@ -100,18 +116,25 @@ class Trainer:
             batch, a parameter, a layer or the loss. A gradient that is not finite under a loss
             that is shows in the next step, or here with `max_norm`.
 
+        Warns
+        -----
+        UserWarning
+            If the net is in evaluation mode, once.
+
         Notes
         -----
         After any error before the optimizer's step, the parameters, the buffers (such as
         BatchNorm's averages) and the Generators of net and loss are as they were.
         """
+        if not (getattr(self.net, "training", True) or getattr(self.net, "frozen", False)):
+            self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
             watch = None
             if not self._checked:
                 watch, (x, t) = Watch(self.net, self.loss), copy.deepcopy((x, t))
             try:
-                value, grads = value_and_grads(self.net, self.loss, x, t)
+                value, grads = value_and_grads(self.net, self.loss, x, t, weights)
             except NonFiniteLossError as error:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
@@ -128,62 +151,86 @@ class Trainer:
             if self.max_norm is not None:
                 grads = clip_gradients(grads, self.max_norm)
             if self.schedule is not None:
-                self.optimizer.lr = float(self.schedule(self.steps))
+                self.optimizer.lr = as_result("Trainer: schedule", self.schedule(self.steps))
         self.optimizer.step(params, grads)
         self.steps += 1
         return value
 
     def fit(
         self,
-        x: ArrayLike | Iterable[Any],
-        t: ArrayLike | None = None,
+        x: Any,
+        t: Any = None,
         *,
         epochs: int,
         batch_size: int | None = None,
+        weights: ArrayLike | None = None,
         shuffle: bool = True,
-        validation: tuple[ArrayLike, ArrayLike] | Iterable[Any] | None = None,
-        metrics: Sequence[Metric] | None = None,
+        drop_last: bool = False,
         transform: Transform | None = None,
+        validation: Any = None,
+        metrics: Metrics | None = None,
         patience: int | None = None,
+        min_delta: float = 0.0,
+        monitor: str | tuple[str, str] | None = None,
+        after_step: Hook | None = None,
+        after_epoch: Hook | None = None,
         checkpoint: Path | None = None,
         checkpoint_every: int | None = None,
         progress: bool = True,
     ) -> History:
         """Train, and return the history.
 
-        Ctrl-C ends it after the step that is under way: it returns as usual, and `unfinished` tells
-        where it stopped. A second Ctrl-C, or a KeyboardInterrupt that comes from elsewhere, ends it
-        at once, perhaps in the middle of a step.
+        Ctrl-C ends it after the current step: it returns as usual, and `unfinished` records where
+        it stopped. A second Ctrl-C, or a KeyboardInterrupt that comes from elsewhere, ends it at
+        once, perhaps in the middle of a step.
 
         Parameters
         ----------
-        x, t : arrays of shape (N, ...)
-            Inputs and targets; `numpy.memmap` too, of which only a batch is read at a time. Or x
-            alone: an iterable of batches ``(x, t)``, gone through once an epoch.
+        x, t : arrays of shape (N, ...) or nested tuples of them
+            Data: inputs and targets; `numpy.memmap` too, of which only a batch is read at a time.
+            Or x alone: a list or another iterable of batches ``(x, t)`` or ``(x, t, weights)``,
+            gone through once per epoch.
         epochs : int
-            Times to go through the data; what an unfinished fit had done counts.
+            Times to go through the data, those of the unfinished fit included.
         batch_size : int, optional
-            Samples a step; None takes all at once, in the order they have.
+            Rows per step; None takes all at once, in the given order.
+        weights : array of shape (N,) or (N, ...), optional
+            Weights of the rows, or of the leading axes of t: see the losses.
         shuffle : bool, default True
-            Draw a new order of the samples for each epoch.
-        validation : pair of arrays or iterable of batches, optional
-            What the net is evaluated on after each epoch, and on two rows of arrays before the
-            first, to see that they fit.
-        metrics : sequence of functions ``metric(y, t)``, optional
-            Evaluated on the validation data, by default `accuracy` where the targets are labels.
-            Each needs a name of its own.
+            Draw a new order of the rows for each epoch.
+        drop_last : bool, default False
+            Leave out a last batch that is smaller.
         transform : function ``(x, t, rng) -> (x, t)``, optional
-            Changes each batch, such as by augmentation; what it draws, it draws from `rng`. The
-            arrays it gets are its own, to write into if it likes.
+            Changes each training batch, such as by augmentation; what it draws, it draws from
+            `rng`. The arrays it gets are its own, to write into if it likes.
+        validation : tuple, iterable of batches, dict of them by name, or float, optional
+            Validation: ``(x, t)`` or ``(x, t, weights)``, evaluated after each epoch; a few rows
+            also before the first step. The columns of a set named "test" are ``test_loss`` and so
+            on. A float is the fraction of x and t to hold out, drawn by `rng`.
+        metrics : list of functions ``metric(y, t)``, or dict of them by name, optional
+            Evaluated on all rows of each set at once; by default `accuracy` where the targets are
+            labels. scikit-learn's metrics take t first.
         patience : int, optional
-            Stop after so many epochs without a new least validation loss. At the end the net has
-            the weights of the least.
+            Stopping: end after so many epochs without a better value of `monitor`; then the best
+            weights are restored.
+        min_delta : float, default 0.0
+            A value is better if it is better by more than this.
+        monitor : str or pair (str, "min" or "max"), optional
+            The column to watch, such as ``("validation_accuracy", "max")``; of a column whose name
+            ends in "loss" the least is the best. By default the only set's loss.
+        after_step, after_epoch : functions of the Trainer, optional
+            Called after each step, and each epoch. A StopIteration that they raise ends the fit as
+            patience does.
         checkpoint : path, optional
-            File to `save` to after each epoch and on Ctrl-C.
+            Saving: file to `save` to after each epoch and on Ctrl-C.
         checkpoint_every : int, optional
             Save after each so many steps too.
         progress : bool, default True
-            Show on stderr how far it is.
+            Showing: report the progress on stderr.
+
+        Returns
+        -------
+        History
 
         Raises
         ------
@@ -194,84 +241,87 @@ class Trainer:
             If there can be no file at `checkpoint`.
         FloatingPointError
             If the loss becomes NaN or infinite; see `train_step`.
+
+        Warns
+        -----
+        UserWarning
+            If x holds bytes that look like unscaled images, once.
         """
-        check_fit(epochs, validation, metrics, transform, patience)
+        check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
         check_saving(self, checkpoint, checkpoint_every)
-        data = Batches(x, t, batch_size, caller="Trainer.fit")
-        held_out = None if validation is None else Batches.of(validation, "Trainer.fit: validation")
-        if held_out is not None:
-            self._try(held_out)
-        run = Run(data.samples, batch_size, shuffle).resume(self.unfinished)
-        self.unfinished = run
+        data = Batches(x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit")
+        sets, share = as_validation(validation, data)
+        for _, array in () if data.iterable is not None else leaves(data.x):
+            warn_of_bytes(self, array)
+        run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
+        watched = as_monitor(monitor, patience, min_delta, sets, share)
+        self._try(sets if share is None else {"validation": data}, metrics, watched[0])
+        if share is not None:
+            rows, held_out = run.split(self.rng)
+            sets, data = {"validation": data.subset(held_out)}, data.subset(rows)
+        fit = Fit(
+            *(self, run, data, sets, metrics, transform, epochs, patience, min_delta, watched),
+            *(after_step, after_epoch, checkpoint, checkpoint_every),
+        )
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
         with Interruption() as interruption, Progress(progress, left, "step") as shown:
-
-            def after_step() -> None:
-                shown.step()
-                if checkpoint_every is not None and self.steps % checkpoint_every == 0:
-                    self.save(checkpoint)  # type: ignore[arg-type]  # checked above
-                interruption.check()
-
             try:
-                while run.epoch < epochs and (patience is None or run.waited < patience):
-                    start = perf_counter()
-                    self._train_epoch(run, data, transform, after_step)
-                    row = self._end_epoch(run, held_out, metrics, start)
-                    if patience is not None:
-                        run.compare(row["validation_loss"], self.net)
-                    if run.epoch % -(-epochs // 100) == 0 or run.epoch == epochs:
-                        shown.line(epoch_line(row, run.epoch, epochs))
-                    if checkpoint is not None:
-                        self.save(checkpoint)
-                    interruption.check()
-                if self.steps == done:
-                    shown.line(f"nothing to do: epoch {run.epoch} was done by step {self.steps}")
-                if patience is not None and run.waited and run.best_weights:
-                    self.net.load_state_dict(run.best_weights)
-                    shown.line(f"the weights are those of epoch {run.epoch - run.waited}")
+                fit.loop(shown, interruption)
             except Interrupted:
-                shown.line(f"interrupted after step {self.steps}: call fit again to go on")
+                shown.line(f"interrupted after step {self.steps}: call fit again to resume")
                 if checkpoint is not None:
                     self.save(checkpoint)
                     shown.line(f"or later: Trainer.resume({str(checkpoint)!r}, ...) and this fit")
                 return self.history
-            except BaseException:  # perhaps in the middle of a step
-                self.unfinished = None
-                raise
-        self.unfinished = run if run.batch else None  # if it was beyond `epochs` already
+            if self.steps == done:
+                shown.line(f"nothing to do: epoch {run.epoch} was done by step {self.steps}")
+            if patience is not None and run.waited and run.best_weights:
+                self.net.load_state_dict(run.best_weights)
+                shown.line(f"the best weights, of epoch {run.epoch - run.waited}, are restored")
+        # A run of more epochs than these may be in the middle of one.
+        self.unfinished = run if run.batch and not run.stopped else None
         return self.history
 
     def evaluate(
         self,
-        x: ArrayLike | Iterable[Any],
-        t: ArrayLike | None = None,
+        x: Any,
+        t: Any = None,
         *,
         batch_size: int = 1000,
-        metrics: Sequence[Metric] | None = None,
+        weights: ArrayLike | None = None,
+        metrics: Metrics | None = None,
     ) -> dict[str, float]:
-        """Return the loss and the metrics by name, batch by batch in evaluation mode.
+        """Return the loss and the metrics by name, in evaluation mode.
 
-        The arguments are those of `fit`. The loss is that of all rows at once, and each metric is
-        the mean over the rows of what it gives for their batches.
+        The net runs batch by batch; the loss and each metric are those of all rows at once. The
+        arguments are those of `fit`; the metrics take no weights.
         """
-        data = Batches(x, t, batch_size, caller="Trainer.evaluate")
+        size = None if t is None else batch_size
+        data = Batches(x, t, size, weights=weights, caller="Trainer.evaluate")
         return evaluate(self.net, self.loss, data, metrics)
 
-    def predict(self, x: ArrayLike, *, batch_size: int = 1000) -> Array:
-        """Return the net's output for the rows of `x`, batch by batch in evaluation mode."""
+    def predict(self, x: Any, *, batch_size: int = 1000) -> Any:
+        """Return the net's output for the rows of `x`, batch by batch in evaluation mode.
+
+        `x` is an array or a nested tuple of arrays; the output is what the net gives.
+        """
         batch_size = as_count(batch_size, "Trainer.predict: batch_size")
-        x, dtype = as_rows("Trainer.predict: x", x), dtype_of(self.net)
-        parts = (x[i : i + batch_size] for i in range(0, len(x), batch_size))
-        return np.concatenate([self.net.predict(cast(part, dtype)) for part in parts])
+        x = as_rows("Trainer.predict: x", x)
+        data, dtype = Batches(x, x, batch_size, caller="Trainer.predict"), dtype_of(self.net)
+        outputs = []
+        for part, _, _ in data.once():
+            part = cast(part, dtype)
+            outputs.append(self.net.predict(*(part if type(part) is tuple else (part,))))
+        return joined(outputs)
 
     def save(self, path: Path) -> None:
         """Write all that the training depends on but the data and the options to one ``.npz``.
 
-        That is the net's state, the optimizer's, the history, the state of `rng` and of every
-        Generator within net, loss, optimizer, schedule and penalty, and where in a `fit` it is.
-        What a transform keeps for itself is not; it is handed `rng`. A kill leaves the old file or
-        the new one.
+        That is the net's state and which parts are frozen, the optimizer's state, the history, the
+        state of `rng` and of every Generator within net, loss, optimizer, schedule and penalty,
+        and where in a `fit` it is. What a transform or an `after_step` keeps for itself is not
+        saved. A kill leaves the old file or the new one.
         """
         save_training(path, self)
 
@@ -279,60 +329,39 @@ class Trainer:
     def resume(cls, path: Path, *args: Any, **kwargs: Any) -> Self:
         """Return ``Trainer(*args, **kwargs)`` in the state that `save` wrote.
 
-        Net, optimizer and Generators are of the same make; their own state is replaced. Within a
-        `fit`, the same call of `fit` then goes on where it was, in the middle of an epoch too, bit
-        for bit as if nothing had been between; an iterable must give the same batches again.
+        Net, optimizer and Generators must be constructed identically; their state is replaced.
+        Within a `fit`, the same call of `fit` then resumes where it was, in the middle of an epoch
+        too, and the result is bit for bit that of an uninterrupted run; an iterable must give the
+        same batches again.
 
         Raises
         ------
         ValueError
-            If the file is damaged or of another make; then nothing has changed.
+            If the file is damaged or does not match; then nothing has changed.
         """
         trainer = cls(*args, **kwargs)
         load_training(path, trainer)
         return trainer
 
-    def _train_epoch(
-        self, run: Run, data: Batches, transform: Transform | None, after_step: Callable[[], None]
-    ) -> None:
-        order, mean, dtype = run.order(self.rng), averages(self.loss), dtype_of(self.net)
-        for x, t in data.once(order, run.batch):
-            if transform is not None:
-                if order is None:  # these are the caller's own arrays, or views of them
-                    x, t = copy.deepcopy((x, t))
-                x, t = as_pair("Trainer.fit: what transform gave", transform(x, t, self.rng))
-            rows = len(t) if t.ndim else 1
-            value = self.train_step(cast(x, dtype), t)
-            self.history.step_losses.append(value)
-            run.add(value * rows if mean else value, rows)
-            after_step()
+    def warn_once(self, message: str) -> None:
+        """Warn, unless this Trainer has said the same before."""
+        if message not in self._warned:
+            self._warned.add(message)
+            warnings.warn(message, stacklevel=3)
 
-    def _try(self, held_out: Batches) -> None:
-        """Evaluate a few rows, so that what does not fit is told before the training."""
-        if held_out.samples is None:
-            return  # an iterable might run only once
-        try:
-            few = Batches(held_out.x[:2], held_out.t[:2], caller="Trainer.fit")
-            with (rewind := Rewind(self.net, self.loss)):
-                evaluate(self.net, self.loss, few, ())
-        except Exception as error:
-            error.add_note("in Trainer.fit: validation")
-            raise
+    def _try(self, sets: dict[str, Batches], metrics: Metrics | None, monitor: str) -> None:
+        """Evaluate a few rows, so that what does not fit is reported before the training."""
+        columns: list[str] | None = ["loss"]
+        with (rewind := Rewind(self.net, self.loss)):
+            for name, batches in sets.items():
+                try:
+                    found = try_evaluation(self.net, self.loss, batches, metrics)
+                except Exception as error:
+                    known = "" if name == "validation" else f" {name!r}"
+                    error.add_note(f"in Trainer.fit: validation{known}")
+                    raise
+                unknown = found is None or columns is None
+                columns = None if unknown else [*columns, *(f"{name}_{n}" for n in found)]
         rewind.back()
-
-    def _end_epoch(
-        self, run: Run, held_out: Batches | None, metrics: Sequence[Metric] | None, start: float
-    ) -> dict[str, float]:
-        """Add the epoch's row to the history."""
-        row: dict[str, float] = {
-            "epoch": len(self.history.epochs) + 1,
-            "step": len(self.history.step_losses),
-            "loss": run.loss / run.rows if averages(self.loss) else run.loss,
-        }
-        if held_out is not None:
-            found = evaluate(self.net, self.loss, held_out, metrics)
-            row |= {f"validation_{name}": value for name, value in found.items()}
-        row["seconds"] = perf_counter() - start
-        self.history.epochs.append(row)
-        run.end_epoch()
-        return row
+        if sets and columns is not None and monitor not in columns:
+            raise ValueError(f"Trainer.fit: monitor is {monitor!r}, expected one of {columns}")

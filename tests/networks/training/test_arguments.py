@@ -33,7 +33,11 @@ class Frame(list):
         (lambda x, t: (x, t.astype(complex)), TypeError, "t is of dtype complex128"),
         (lambda x, t: (x, None), TypeError, "x is a ndarray without targets t"),
         (lambda x, t: (3.0, t), ValueError, r"x has shape \(\)"),
-        (lambda x, t: ([(x, t, t)], None), TypeError, r"batch 0 is a tuple, expected a pair"),
+        (
+            lambda x, t: ([(x, t, t, t)], None),
+            TypeError,
+            r"batch 0 is a tuple of 4, expected a pair",
+        ),
         (lambda x, t: ([], None), ValueError, "gave no batch"),
         (lambda x, t: ([[1.0], [2.0, 3.0]], t), ValueError, "x is not an array of numbers"),
         (lambda x, t: (Frame(x), None), TypeError, "x is a Frame without targets t"),
@@ -44,7 +48,7 @@ def test_data_that_cannot_be_trained_on(change, error, message):
     start = ours.net.state_dict()
     x, t = change(*data(np.random.default_rng(1)))
     with pytest.raises(error, match="Trainer.fit: .*" + message):
-        ours.fit(x, t, epochs=1, batch_size=10, progress=False)
+        ours.fit(x, t, epochs=1, batch_size=None if t is None else 10, progress=False)
     assert all((start[k] == v).all() for k, v in ours.net.state_dict().items())
     assert ours.unfinished is None
 
@@ -84,7 +88,17 @@ def worst(y, t):
         ({"metrics": [lambda y, t: 1, lambda y, t: 2]}, ValueError, "'<lambda>' names two"),
         ({"transform": "noise"}, TypeError, "transform is 'noise', expected a function"),
         ({"transform": lambda x, t, rng: x}, TypeError, "transform gave is a ndarray, exp"),
-        ({"validation": 0.2}, TypeError, "validation: x is a float without targets"),
+        ({"validation": 1.2}, ValueError, r"validation is 1\.2, expected a fraction between 0 and"),
+        ({"validation": {}}, ValueError, r"validation has the names \[\], expected names of sets"),
+        ({"monitor": "validation_loss"}, ValueError, "monitor needs patience"),
+        ({"patience": 2, "monitor": "validation_accuracy"}, ValueError, "least or the greatest"),
+        (
+            {"patience": 2, "monitor": "test_loss"},
+            ValueError,
+            "monitor is 'test_loss', expected one",
+        ),
+        ({"patience": 2, "min_delta": -1}, ValueError, "min_delta is -1, expected at least 0"),
+        ({"after_epoch": 3}, TypeError, "after_epoch is 3, expected a function of the Trainer"),
         ({"validation": (np.ones((2, 4)), [0])}, ValueError, "validation: x has 2 rows and t 1"),
         ({"checkpoint_every": 5}, ValueError, "checkpoint_every needs a checkpoint"),
         ({"checkpoint": 3}, TypeError, "checkpoint is 3, expected a path"),

@@ -281,14 +281,24 @@ def put(*way):
         put("epochs", {}),
         *[
             put("run", name, value)
-            for name in ("samples", "batch_size", "shuffle", "epoch", "batch", "loss", "rows")
+            for name in (
+                "samples",
+                "batch_size",
+                "shuffle",
+                "drop_last",
+                "epoch",
+                "batch",
+                "stopped",
+            )
             for value in (..., "x", -1, [])
         ],
         *[
             put("run", name, value)
-            for name in ("order_state", "best_loss", "waited")
+            for name in ("order_state", "split_state", "best_value", "waited")
             for value in (..., "x", -1, [], {}, {"bit_generator": "PCG64"})
         ],
+        *[put("run", "sums", value) for value in (..., "x", -1, {}, [1.0], [[1.0]], [["x", 1, 1]])],
+        *[put("frozen", value) for value in (..., "x", -1, {}, ["nowhere"])],
         *[put("generators", 0, name, ...) for name in ("bit_generator", "state")],
         *[put("generators", 1, "state", "inc", value) for value in (..., "x", None)],
     ],

@@ -60,7 +60,7 @@ def test_after_ctrl_c_other_data_need_a_word():
     x, t = data(np.random.default_rng(1))
     ours = interrupted(6)
     ours.fit(x, t, epochs=3, batch_size=16, progress=False)
-    with pytest.raises(ValueError, match="batch_size is 10, but 16 in the fit to go on with"):
+    with pytest.raises(ValueError, match="batch_size is 10, but 16 in the unfinished fit"):
         ours.fit(x, t, epochs=1, batch_size=10, progress=False)
     ours.unfinished = None
     history = ours.fit(x, t, epochs=1, batch_size=10, progress=False)
@@ -91,7 +91,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(tmp_path, capsys):
     path = tmp_path / "run.npz"
     interrupted(6).fit(x, t, epochs=3, batch_size=16, checkpoint=path)
     lines = capsys.readouterr().err.splitlines()[-2:]
-    assert lines[0] == "interrupted after step 6: call fit again to go on"
+    assert lines[0] == "interrupted after step 6: call fit again to resume"
     assert lines[1] == f"or later: Trainer.resume({str(path)!r}, ...) and this fit"
 
 

@@ -1,0 +1,41 @@
+"""Figures that show themselves in Jupyter, without pyplot and without a magic command."""
+
+from __future__ import annotations
+
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def new_figure(caller: str, width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches. Unknown to pyplot, it needs no closing.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{caller} needs matplotlib: pip install matplotlib") from error
+    return _kind()(figsize=(width, height), layout="constrained")  # type: ignore[no-any-return]
+
+
+@cache
+def _kind() -> Any:
+    """Make the class when it is first needed, since importing matplotlib takes a while."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        """A figure that Jupyter shows."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    return ShownFigure
