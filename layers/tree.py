@@ -56,7 +56,7 @@ def walk(layer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
             seen.add(id(layer))
             yield place, layer
             for name, part in parts(layer).items():
-                yield from below(f"{place}.{name}" if place else name, part)
+                yield from below(".".join(filter(None, (place, name))), part)
 
     return below(place, layer)
 

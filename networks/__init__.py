@@ -17,6 +17,7 @@ from .optimizers import (
     clip_values,
     schedules,
 )
+from .parallel import DataParallel
 from .recipes import (
     deep_conv_net,
     one_layer_net,
@@ -37,6 +38,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Branch",
+    "DataParallel",
     "FunctionStack",
     "Graph",
     "History",

@@ -59,6 +59,7 @@ from chainrule.layers import (
 )
 from chainrule.networks import (
     Branch,
+    DataParallel,
     Graph,
     Parallel,
     Sequential,
@@ -311,6 +312,7 @@ NETWORKS = [
     (shop, ((100.0, 2.0), (150.0, 3.0)), 1.1),
     (shop, ((100, 2), (150, 3)), 1.1),
     (residual, x(4, 3)),
+    (lambda rng: DataParallel(residual(rng), 2), x(5, 3)),
     (tied, x(4, 3)),
     (Siamese, x(4, 3), x(4, 3)[::-1]),
     (Siamese, x(4, 3, dtype=np.float32), x(4, 3, scale=2.0, dtype=np.float32)),

@@ -18,6 +18,7 @@ from ..gradients import NonFiniteLossError, as_result, value_and_grads
 from ..optimizers.clipping import clip_gradients, clip_values
 from ..optimizers.penalties import L1, L2
 from ..optimizers.schedules import Schedule
+from ..parallel.threads import blas_for
 from .arguments import (
     as_monitor,
     as_validation,
@@ -265,7 +266,8 @@ class Trainer:
         )
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
-        with Interruption() as interruption, Progress(progress, left, "step") as shown:
+        shown = Progress(progress, left, "step")
+        with blas_for(self.net), Interruption() as interruption, shown:
             try:
                 fit.loop(shown, interruption)
             except Interrupted:
