@@ -145,7 +145,7 @@ class Optimizer:
         if old:  # a file in which the parameters had numbers and one step count
             count = _count(name, "arrays", new.pop("arrays"))
             if count > len(new):
-                raise ValueError(f"{name}: the state claims {count} arrays per slot, but is shorter")
+                raise ValueError(f"{name}: the state claims {count} arrays, but is shorter")
             names = [str(k) for k in range(count)]
             new |= {f"t.{k}": new["t"] for k in names}
         else:
