@@ -137,10 +137,11 @@ class Adam(Optimizer):
         b1, b2 = self.betas
         c = math.sqrt((1 - b2) / (1 - b2**self.t))
         square = _squared(self, g)
-        M *= b1
-        M += g
         V *= b2
         V += square
+        del square  # its memory, still in the cache, is the next array's
+        M *= b1
+        M += g
         move = np.sqrt(V, out=np.empty_like(V))
         move += self.eps / c
         np.divide(M, move, out=move)

@@ -143,7 +143,10 @@ class Optimizer:
         fresh.t = _count(name, "t", new["t"])
         old = "arrays" in new
         if old:  # a file in which the parameters had numbers and one step count
-            names = [str(k) for k in range(_count(name, "arrays", new.pop("arrays")))]
+            count = _count(name, "arrays", new.pop("arrays"))
+            if count > len(new):
+                raise ValueError(f"{name}: the state claims {count} arrays, but is shorter")
+            names = [str(k) for k in range(count)]
             new |= {f"t.{k}": new["t"] for k in names}
         else:
             names = [key.removeprefix("t.") for key in new if key.startswith("t.")]

@@ -42,6 +42,7 @@ def slot(arrays):
         (lambda a: a | {"net/0.W": np.full((3, 2), np.nan, "f4")}, "'0.W' holds nan, not finite"),
         (lambda a: a | {slot(a): np.full((3, 2), np.inf, "f4")}, "something else than finite"),
         (lambda a: a | {slot(a): np.full((3, 2), "x" * 9000)}, "."),
+        (lambda a: a | {"optimizer/arrays": np.array(1 << 60)}, "."),
         (lambda a: a | {"json": np.array("[" * 100_000)}, "."),
         (lambda a: a | {"json": np.array('{"format": ' + "9" * 5000 + "}")}, "."),
     ],
