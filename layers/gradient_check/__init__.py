@@ -55,6 +55,10 @@ def check_gradients(
 
     Notes
     -----
+    Where rounding inside the function leaves finite differences no digits, a RuntimeWarning says
+    so. The gradients that ``backward_params`` assigns, at any depth, are compared with those of
+    ``backward``.
+
     Where the one-sided differences disagree however small the step, the function has a kink, such
     as ReLU at 0: there any gradient between the two is right, one direction through all kinks of an
     array is checked too (ties that are counted twice), and then everything a little beside them.
@@ -87,10 +91,12 @@ def layer_laws(
 ) -> None:
     """Check the gradients of a layer and every law of layers; pass in silence or raise.
 
-    The laws: all of `check_gradients`, in evaluation mode too if that changes the output;
-    evaluation is deterministic; float32 stays float32; inputs and ``dout`` may be read-only or
-    lie in memory in any way; a batch of one works, after a larger batch too; two layers made with
-    equal Generators agree.
+    The laws: all of `check_gradients`, also in evaluation mode after a training forward on other
+    data, and after the parameters changed in place; evaluation is deterministic and uses only what
+    parameters, buffers and the input hold; float32 stays float32; inputs and ``dout`` may be
+    read-only, in any memory layout; a batch of one works and keeps its axis, after a larger batch
+    too; two layers made with equal Generators agree, and instances do not disturb each other; a
+    new layer with the same state evaluates alike; a loss counts a row of weight 2 twice.
 
     Parameters
     ----------

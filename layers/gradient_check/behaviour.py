@@ -45,25 +45,13 @@ def observe(
 ) -> Observation:
     """Run forward and backward several times on copies of the layer and watch what they do.
 
-    Parameters
-    ----------
-    layer, inputs
-        The layer and what its forward gets.
-    rng : numpy.random.Generator
-        Draws the upstream gradient.
-    dtype : dtype, default float64
-        The dtype of everything.
-    arrange : function, default ``np.copy``
-        Makes the copy of each array that the layer gets.
-
-    Raises
-    ------
-    GradientError
-        If a call writes into an array that is not its own, gradients have another number, shape or
-        dtype than what they belong to, or a call depends on earlier ones.
+    All is done in `dtype`; `arrange` makes the copy of each array that the layer gets.
     """
     inputs, name = as_floats(inputs, dtype), title(layer)
-    _as_error(name, check_declared, layer)
+    try:
+        check_declared(layer)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise GradientError(str(error)) from error
     copy = FrozenCopy(layer, dtype)
     watch = Watch(copy.layer)
 
@@ -163,7 +151,6 @@ def check_backward_params(seen: Observation) -> None:
         text = f"{name} assigns other gradients than backward"
         floor = rounding_of(dout)
         require_same(text, tuple(expected), tuple(came), gradient_names(part), floor)
-        _same_dtypes(text, expected, came)
 
 
 def _offers(kind: type) -> bool:
@@ -180,19 +167,6 @@ def rounding_of(dout: Any) -> float:
         64 * float(np.finfo(a.dtype if a.dtype.kind == "f" else float).eps * np.abs(a).sum())
         for a in arrays
     )
-
-
-def _same_dtypes(text: str, expected: list[Any], came: list[Any]) -> None:
-    for a, b in zip(expected, came, strict=True):
-        if np.asarray(a).dtype != np.asarray(b).dtype:
-            raise GradientError(f"{text}: {np.asarray(b).dtype}, expected {np.asarray(a).dtype}")
-
-
-def _as_error(name: str, check: Callable[[Any], None], layer: Any) -> None:
-    try:
-        check(layer)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise GradientError(str(error)) from error
 
 
 def as_floats(value: Any, dtype: DTypeLike = np.float64) -> Any:
@@ -298,6 +272,8 @@ def require_same(
         at = names[path[0]] if names else "".join(f"[{i}]" for i in path)
         if np.shape(a) != np.shape(b):
             raise GradientError(f"{text}: {at} of shape {np.shape(a)}, then {np.shape(b)}")
+        if getattr(a, "dtype", None) != getattr(b, "dtype", None):
+            raise GradientError(f"{text}: {at} of type {a.dtype}, then {np.asarray(b).dtype}")
         if a is None or np.asarray(a).dtype.kind not in "fiub":
             continue
         x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)

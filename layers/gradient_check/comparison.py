@@ -125,7 +125,7 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
         """Whether it is sharp beside the greatest of the element's row and column, and agrees."""
         lines = [a[place[:k] + place[k + 1 :]] for k, a in enumerate(of_lines)]
         size = min(lines) if len(lines) > 1 else greatest
-        if said == found.value == found.gap == 0:
+        if said == found.value == found.gap == 0 and np.isfinite(found.error):
             return True  # such as what a maximum leaves out
         sharp = 10 * found.error <= limit * size and found.gap <= 0.02 * size
         return sharp and agrees(found, said, rtol)

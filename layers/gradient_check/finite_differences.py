@@ -114,7 +114,7 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     noise = rounding(line, x, scale)
     if not tried:
         return Verdict("undecided", _nothing(scale), noise)
-    tried = [s.blurred(noise) for s in tried if not _is_lost(s, tried, scale)]
+    tried = [s.blurred(noise) for s in tried]
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
@@ -192,14 +192,6 @@ def _has_sides(found: Slope, tried: list[Slope]) -> bool:
     other = (tried[:i][-1:] or tried[1:2] or tried)[0]
     least = max(30 * found.error, 0.01 * abs(found.value))
     return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
-
-
-def _is_lost(found: Slope, tried: list[Slope], scale: float) -> bool:
-    """Whether the step changed nothing because it was lost in rounding inside the function."""
-    if found.value or found.rough:
-        return False
-    larger = [s for s in tried if found.step < s.step < 0.01 * scale]
-    return any(max(s.gap, s.rough) < 0.3 * abs(s.value) < _JUMP * found.noise for s in larger)
 
 
 def _kink(

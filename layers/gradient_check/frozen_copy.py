@@ -16,12 +16,7 @@ from ..tree import own_params, params_and_grads, params_of, walk
 class FrozenCopy:
     """A deep copy of a layer whose float arrays have one dtype; it draws the same each time.
 
-    Parameters
-    ----------
-    layer : object with ``forward`` and ``backward``
-        The layer, which is left as it is. One array in it is one in the copy; views stay views.
-    dtype : dtype, default float64
-        What the float arrays in the attributes of the copy and its parts become.
+    The layer is left as it is. One array in it is one in the copy, and views stay views.
     """
 
     def __init__(self, layer: Any, dtype: DTypeLike = np.float64) -> None:

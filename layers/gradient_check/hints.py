@@ -20,20 +20,9 @@ def likely_relation(
 ) -> str:
     """Return the likely mistake in words, or ``""``.
 
-    Parameters
-    ----------
-    gradient : array
-        What backward says.
-    places : sequence of k indices
-        The elements that were checked.
-    effects : array of shape (k, m)
-        By finite differences, what each of these elements does to each of m outputs.
-    dout : array of shape (m,)
-        The upstream gradient.
-    rows : int
-        Length of the batch, or 0.
-    others : mapping of str to array
-        The gradients of the layer's other inputs and parameters, by name.
+    `gradient` is what backward says, checked at k `places`; `effects`, of shape (k, m), is what
+    each of these does to each of m outputs, and `dout`, of shape (m,), comes from above. The batch
+    has `rows`, or 0. `others` are the gradients of other inputs and parameters by name.
     """
     claims = _at(gradient, places)
     slopes = effects @ dout

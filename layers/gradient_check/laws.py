@@ -13,6 +13,7 @@ from ..base import Array
 from ..nested import leaves, map_leaves
 from ..tree import params_and_grads, state
 from .behaviour import (
+    Observation,
     another,
     as_floats,
     check_backward_params,
@@ -54,13 +55,14 @@ def check_laws(
         hint = "" if floats else " (with integers NumPy makes float64; are floats meant?)"
         with _law(layer, "in float32" + hint):  # Python's numbers are all of float64
             check_backward_params(observe(layer, inputs, rng, np.float32))
+    plain = observe(layer, inputs, np.random.default_rng(0))
     for text, arrange in (
         ("with read-only arrays", _read_only),
         ("with arrays in Fortran's order", _in_fortrans_order),
         ("with arrays that have gaps in memory", _with_gaps),
     ):
         with _law(layer, text):
-            _check_arrangement(layer, inputs, arrange)
+            _check_arrangement(layer, inputs, arrange, plain)
     one = _rows(inputs) if batched else None
     if one is not None:
         with _law(layer, "with a batch of one"):
@@ -151,10 +153,9 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
 
 
 def _check_arrangement(
-    layer: Any, inputs: tuple[Any, ...], arrange: Callable[[Array], Array]
+    layer: Any, inputs: tuple[Any, ...], arrange: Callable[[Array], Array], plain: Observation
 ) -> None:
     """Compare with plain arrays; the same upstream gradient is drawn for both."""
-    plain = observe(layer, inputs, np.random.default_rng(0))
     other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
     require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
     for a, b in zip(plain.claims, other.claims, strict=True):

@@ -1054,6 +1054,56 @@ def test_a_broken_law_is_named(kind, inputs, says):
     assert re.search(says, str(caught.value)), str(caught.value)
 
 
+def test_a_forgotten_dout_of_a_loss_is_named():
+    class SoftmaxWithLoss(library.CrossEntropyLoss):
+        def backward(self, dout=1):
+            return super().backward(1.0)
+
+    with pytest.raises(GradientError, match="is dout forgotten"):
+        check_gradients(SoftmaxWithLoss(), X, LABELS)
+
+
+def test_a_missing_return_is_the_layers_own():
+    class NoReturn(Tanh):
+        def forward(self, x):
+            super().forward(x)
+
+    with pytest.raises(GradientError, match=r"^NoReturn\(\): forward returned None; is a return"):
+        check_gradients(NoReturn(), X)
+
+
+def test_a_gradient_far_below_the_greatest_is_checked():
+    class TenPercent(Affine):
+        def backward(self, dout):
+            dx = super().backward(dout)
+            self.dW = self.dW * [[1.1], [1], [1]]
+            return dx
+
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=(6, 3)) * [1e-10, 1, 1]
+        check_gradients(Affine(*affine()), x)
+        with pytest.raises(GradientError, match=r"dW\[0, \d\]: backward says"):
+            check_gradients(TenPercent(*affine()), x)
+
+
+def test_rounding_alone_is_no_gradient():
+    """db before a BatchNorm is 0 but for rounding; offsets take digits inside the function."""
+
+    def net(rng):
+        return Sequential(
+            library.Affine.random(3, 4, rng),
+            library.BatchNorm.identity(4),
+            library.Dropout(0.3, rng),
+        )
+
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=(8, 3))
+        layer_laws(net, x)
+        for offset in (1e3, 1e5):
+            check_gradients(library.BatchNorm.identity(3), offset + x, max_elements=10)
+            check_gradients(library.LayerNorm.identity(3), offset + x, max_elements=10)
+
+
 @pytest.mark.parametrize("kind", [DeclaredRunningMean, DeclaredRandomFeatures])
 def test_the_mended_ones_pass(kind):
     layer_laws(kind, X)
