@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...layers.checks import as_count, as_number
-from .batches import Batches, cast, dtype_of
+from .batches import Batch, Batches, cast, dtype_of
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def learning_rate_range(
     trial.net.train()
     curve = LearningRateCurve([], [])
     dtype = dtype_of(trial.net)
-    batches = iter(())
+    batches: Iterator[Batch] = iter(())
     for rate in np.geomspace(lowest, highest, steps).tolist():
         batch = next(batches, None)
         if batch is None:
