@@ -28,7 +28,17 @@ from .recipes import (
     two_layer_net,
 )
 from .sequential import Branch, Parallel, Sequential
-from .training import History, Trainer, accuracy, minimize
+from .training import (
+    ConfusionMatrix,
+    History,
+    Trainer,
+    accuracy,
+    confusion_matrix,
+    gradient_flow,
+    learning_rate_range,
+    minimize,
+    top_k_accuracy,
+)
 
 __all__ = [
     "L1",
@@ -38,6 +48,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Branch",
+    "ConfusionMatrix",
     "DataParallel",
     "FunctionStack",
     "Graph",
@@ -51,14 +62,18 @@ __all__ = [
     "accuracy",
     "clip_gradients",
     "clip_values",
+    "confusion_matrix",
     "deep_conv_net",
     "draw",
+    "gradient_flow",
+    "learning_rate_range",
     "minimize",
     "one_layer_net",
     "recurrent_net",
     "residual_conv_net",
     "schedules",
     "simple_conv_net",
+    "top_k_accuracy",
     "transformer_net",
     "two_layer_net",
     "value_and_grads",

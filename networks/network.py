@@ -7,9 +7,10 @@ from os import PathLike
 from typing import Any, overload
 
 from ..layers import Layer
-from ..layers.tree import is_layer, label, params_of, walk
+from ..layers.tree import is_layer, label, walk
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
+from .summary import Summary, summary
 
 
 class Network(Layer):
@@ -102,13 +103,13 @@ class Network(Layer):
             error.add_note(f"in {path}")
             raise
 
-    def summary(self) -> str:
-        """Return a table of the layers and how many parameters each has."""
-        rows = [(place, label(layer), _count(layer)) for place, layer in walk(self) if place]
-        rows.append(("", "total", sum(param.size for param in self.params)))
-        left, middle = (max(map(len, column)) for column in list(zip(*rows, strict=True))[:2])
-        lines = [f"{a:<{left}}  {b:<{middle}}  {c:>12,}" for a, b, c in rows]
-        return "\n".join([f"{'':<{left}}  {'layer':<{middle}}  {'parameters':>12}", *lines])
+    def summary(self, *inputs: Any) -> Summary:
+        """Return a table of the layers, which prints itself: places, parameters and what is frozen.
+
+        With inputs, as `predict` takes them, also the shapes of the layers' outputs. Each array is
+        counted once, in the layer that holds it itself.
+        """
+        return summary(self, *inputs)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
@@ -122,7 +123,3 @@ class Network(Layer):
 def call(layer: Any, value: Any) -> Any:
     """``layer.forward(value)``, where a tuple is spread into the arguments."""
     return layer.forward(*value) if type(value) is tuple else layer.forward(value)
-
-
-def _count(layer: Any) -> int:
-    return sum(param.size for param in params_of(layer))

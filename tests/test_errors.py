@@ -228,7 +228,7 @@ def infinity_in_the_data():
     fit(x, LABELS)
 
 
-@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected one target for each input")
+@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected as many in each")
 def fewer_targets_than_inputs():
     fit(X, LABELS[:3])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from ...layers.checks import as_count, as_number
 
@@ -53,3 +54,48 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     """
     steps = as_count(steps, "warm_up: steps")
     return lambda step: schedule(step) * min(1, (step + 1) / steps)
+
+
+def reduce_on_plateau(
+    factor: float = 0.1,
+    patience: int = 10,
+    monitor: str = "validation_loss",
+    *,
+    min_delta: float = 0.0,
+) -> Callable[[Any], None]:
+    """``lr = lr * factor`` after each `patience` epochs without a lower value of `monitor`.
+
+    Give it to `Trainer.fit` as ``after_epoch``; the Trainer has no other schedule then. It keeps
+    nothing to itself but reads the trainer's history, so that a resumed training repeats it.
+
+    Parameters
+    ----------
+    factor : float, default 0.1
+        Between 0 and 1.
+    patience : int, default 10
+        Epochs to wait since the least value, and since the last reduction.
+    monitor : str, default "validation_loss"
+        Column of the history, whose least value is the best.
+    min_delta : float, default 0.0
+        A value is lower if it is lower by more than this.
+    """
+    name = "reduce_on_plateau"
+    factor, min_delta = (
+        as_number(factor, f"{name}: factor"),
+        as_number(min_delta, f"{name}: min_delta"),
+    )
+    if not 0 < factor < 1:
+        raise ValueError(f"{name}: factor is {factor}, expected a number between 0 and 1")
+    patience = as_count(patience, f"{name}: patience")
+
+    def after_epoch(trainer: Any) -> None:
+        if trainer.schedule is not None:
+            raise ValueError(f"{name}: the Trainer has a schedule, which sets lr too")
+        least, waited = math.inf, 0
+        for value in trainer.history[monitor]:
+            waited = 0 if waited == patience else waited  # after a reduction
+            least, waited = (value, 0) if value < least - min_delta else (least, waited + 1)
+        if waited == patience:
+            trainer.optimizer.lr *= factor
+
+    return after_epoch

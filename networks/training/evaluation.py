@@ -70,14 +70,10 @@ def try_evaluation(
 
 
 def _are_labels(y: Any, t: Any) -> bool:
+    if isinstance(y, tuple) or getattr(getattr(t, "dtype", None), "kind", "") not in ("i", "u"):
+        return False
     shape = np.shape(y)
-    return (
-        getattr(getattr(t, "dtype", None), "kind", "") in ("i", "u")
-        and not isinstance(y, tuple)
-        and len(shape) > 1
-        and np.shape(t) == shape[:-1]
-        and shape[-1] > 1
-    )
+    return len(shape) > 1 and shape[-1] > 1 and np.shape(t) == shape[:-1]
 
 
 def _ignored(loss: Any) -> Any:

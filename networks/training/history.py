@@ -7,6 +7,8 @@ import math
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from .figure import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,8 +22,9 @@ class History:
         The loss of each step's batch, before the step.
     epochs : list of dict
         For each epoch its number ``epoch``, from 1; ``step``, the steps done by its end; ``loss``
-        over the epoch's batches; where there are validation data ``validation_loss`` and a
-        ``validation_`` for each metric; and ``seconds``, validation included.
+        over the epoch's batches, with a `SumLoss` also ``loss_0``, ``loss_1``, ... of its parts;
+        for each validation set ``<set>_loss`` and a ``<set>_<metric>``, where ``validation`` is the
+        only set's name by default; and ``seconds``, validation included.
     """
 
     def __init__(self) -> None:
@@ -70,29 +73,25 @@ class History:
         Returns
         -------
         matplotlib Figure
-            Save it with ``figure.savefig(path)``. Unknown to pyplot, it needs no closing.
+            Jupyter shows it; save it with ``figure.savefig(path)``. Unknown to pyplot, it needs no
+            closing.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("History.plot needs matplotlib: pip install matplotlib") from error
-
-        shown = ("epoch", "step", "loss", "validation_loss", "seconds")
-        metrics = [name for name in self.names if name not in shown]
+        shown = ("epoch", "step", "seconds")
+        lines = [n for n in self.names if n == "loss" or n.endswith("_loss")]
+        metrics = [n for n in self.names if n not in shown and n not in lines]
         columns = 2 if metrics else 1
-        figure = Figure(figsize=(5 * columns, 3.5), layout="constrained")
+        figure = new_figure("History.plot", 5 * columns, 3.5)
         losses, *others = figure.subplots(1, columns, squeeze=False)[0]
         steps = range(1, len(self.step_losses) + 1)
         losses.plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="loss of each step")
         ends = self["step"] if self.epochs else []
-        for name in ("loss", "validation_loss"):
-            if name in self.names:
-                losses.plot(ends, self[name], marker=".", label=_label(name))
+        for name in lines:
+            losses.plot(ends, self[name], marker=".", label=_label(name))
         losses.set(xlabel="step", ylabel="loss")
         if min(self.step_losses, default=0) > 0:
             losses.set_yscale("log")

@@ -362,8 +362,10 @@ class Trainer:
                     known = "" if name == "validation" else f" {name!r}"
                     error.add_note(f"in Trainer.fit: validation{known}")
                     raise
-                unknown = found is None or columns is None
-                columns = None if unknown else [*columns, *(f"{name}_{n}" for n in found)]
+                if found is None or columns is None:
+                    columns = None
+                else:
+                    columns += [f"{name}_{n}" for n in found]
         rewind.back()
         if sets and columns is not None and monitor not in columns:
             raise ValueError(f"Trainer.fit: monitor is {monitor!r}, expected one of {columns}")

@@ -1,0 +1,61 @@
+"""The table of a net's layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..layers.nested import map_leaves
+from ..layers.tree import label, own_params, twin, walk
+
+
+class Summary(str):
+    """A text that shows itself as it prints, also at a prompt and in Jupyter."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def summary(net: Any, *inputs: Any) -> Summary:
+    """Return a table of the layers of a net, with the shapes of their outputs for some inputs."""
+    shapes = _output_shapes(net, inputs) if inputs else {}
+    rows = [("", "layer", "output shape" if inputs else "", "parameters", "")]
+    seen: set[int] = set()
+    trained = frozen = 0
+    for place, layer in walk(net):
+        new = {id(param): param.size for param in own_params(layer) if id(param) not in seen}
+        seen |= set(new)
+        count, is_frozen = sum(new.values()), getattr(layer, "frozen", False)
+        trained, frozen = trained + count * (not is_frozen), frozen + count * is_frozen
+        if place:
+            shape, mark = shapes.get(place, ""), "frozen" if is_frozen else ""
+            rows.append((place, label(layer), shape, f"{count:,}", mark))
+    rows.append(("", "total", "", f"{trained + frozen:,}", f"{frozen:,} frozen" if frozen else ""))
+    a, b, c, d, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = (f"{p:<{a}}  {q:<{b}}  {r:<{c}}  {s:>{d}}  {m}".rstrip() for p, q, r, s, m in rows)
+    return Summary("\n".join(lines))
+
+
+def _output_shapes(net: Any, inputs: tuple[Any, ...]) -> dict[str, str]:
+    """Run a copy forward in evaluation mode and note the shapes."""
+    copy = twin(net)
+    copy.eval()
+    found: dict[str, str] = {}
+    for place, layer in walk(copy):
+        _note(layer, place, found)
+    copy.forward(*inputs)
+    return found
+
+
+def _note(layer: Any, place: str, found: dict[str, str]) -> None:
+    forward = layer.forward
+
+    def noted(*inputs: Any, **options: Any) -> Any:
+        out = forward(*inputs, **options)
+        shapes = map_leaves(lambda value: tuple(getattr(value, "shape", ())), out)
+        found[place] = str(shapes)
+        return out
+
+    if hasattr(layer, "__dict__"):
+        layer.forward = noted
