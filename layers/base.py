@@ -258,7 +258,7 @@ class Layer:
             if name == "t" and x.dtype.kind in "UST":
                 hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
             raise TypeError(f"{self!r}: {name} is of dtype {x.dtype}, expected real numbers{hint}")
-        return x  # type: ignore[no-any-return]
+        return x
 
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute
 

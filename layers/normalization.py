@@ -17,6 +17,7 @@ class _Normalization(Layer):
     """What the normalizations share: a scale gamma, a shift beta and eps."""
 
     param_names = ("gamma", "beta")
+    dtype: np.dtype[Any]  # of the latest output
 
     def __init__(self, gamma: ArrayLike, beta: ArrayLike, eps: float = 1e-5) -> None:
         name = type(self).__name__

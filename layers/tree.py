@@ -126,10 +126,10 @@ def own_params(layer: Any) -> list[Array]:
 
 def is_trained(layer: Any) -> bool:
     """Whether the layer or one of its parts has a parameter that is not frozen."""
-    if not getattr(layer, "frozen", False) and (
-        layer.param_names if hasattr(layer, "param_names") else getattr(layer, "params", ())
-    ):
-        return True
+    if not getattr(layer, "frozen", False):
+        own = layer.param_names if hasattr(layer, "param_names") else getattr(layer, "params", ())
+        if own:
+            return True
     return any(is_trained(part) for part in parts(layer).values())
 
 
@@ -199,4 +199,5 @@ def map_layers(function: Callable[[Any], Any], value: Any) -> Any:
 def label(layer: object) -> str:
     """Return its repr, or the name of its class if it has parts or no repr of its own."""
     plain = type(layer).__repr__ is object.__repr__
-    return type(layer).__name__ if plain or getattr(layer, "part_names", ()) else repr(layer)
+    made_of = getattr(layer, "part_names", ())
+    return type(layer).__name__ if plain or made_of else repr(layer)

@@ -176,7 +176,7 @@ def _read(archive: ZipFile, entry: ZipInfo) -> Array:
             )
         array = np.empty(shape, dtype, order="F" if in_columns == "True" else "C")
         flat = array.T if in_columns == "True" else array
-        bytes_ = memoryview(flat.reshape(-1).view(np.uint8))
+        bytes_ = memoryview(flat.reshape(-1).view(np.uint8).data)
         for start in range(0, claim, _CHUNK):
             chunk = file.read(min(_CHUNK, claim - start))
             bytes_[start : start + len(chunk)] = chunk

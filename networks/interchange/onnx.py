@@ -36,6 +36,7 @@ from ...layers import (
 )
 from ...layers.images.window import Window
 from ...layers.tree import layers_of, twin
+from ..parallel.threads import DataParallel
 from ..sequential import Branch, Parallel, Sequential
 from .onnx_graph import OnnxGraph, onnx_operators
 
@@ -247,6 +248,11 @@ def _(net: Sequential, graph: OnnxGraph, *inputs: Any) -> Any:
     for layer in net:
         value = graph.write(layer, value)
     return value
+
+
+@onnx_operators.register
+def _(net: DataParallel, graph: OnnxGraph, *inputs: Any) -> Any:
+    return graph.write(net.layers, inputs if len(inputs) != 1 else inputs[0])
 
 
 @onnx_operators.register

@@ -22,7 +22,7 @@ def new_figure(caller: str, width: float, height: float) -> Figure:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError(f"{caller} needs matplotlib: pip install matplotlib") from error
-    return _kind()(figsize=(width, height), layout="constrained")  # type: ignore[no-any-return]
+    return _kind()(figsize=(width, height), layout="constrained")
 
 
 @cache

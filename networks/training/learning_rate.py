@@ -114,7 +114,7 @@ class LearningRateCurve:
 
     def _repr_png_(self) -> bytes | None:
         try:
-            return self.plot()._repr_png_()  # type: ignore[attr-defined, no-any-return]
+            return self.plot()._repr_png_()  # type: ignore[attr-defined]
         except ImportError:
             return None
 

@@ -169,7 +169,7 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
         if self.ndim != 2 or self.shape[0] != self.shape[1]:
             return None
         try:
-            return self.plot()._repr_png_()  # type: ignore[attr-defined, no-any-return]
+            return self.plot()._repr_png_()  # type: ignore[attr-defined]
         except ImportError:  # without matplotlib, numbers
             return None
 

@@ -26,7 +26,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.layers.tree import walk
-from chainrule.networks import Parallel, Sequential, deep_conv_net, simple_conv_net
+from chainrule.networks import Parallel, Sequential, residual_conv_net, simple_conv_net
 from chainrule.networks.interchange import onnx_operators, to_onnx
 
 REFUSED = {factory for factory, *_ in LOSSES} | {Plain}
@@ -67,7 +67,7 @@ def test_the_batch_is_free(n):
     assert_same(model, net, (x(n, 1, 6, 6, dtype=np.float32),), 1e-5)
 
 
-@pytest.mark.parametrize("recipe", [simple_conv_net, deep_conv_net])
+@pytest.mark.parametrize("recipe", [simple_conv_net, residual_conv_net])
 def test_the_recipes(recipe):
     rng = np.random.default_rng(0)
     net = recipe(rng)
