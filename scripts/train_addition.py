@@ -94,7 +94,9 @@ def draw_attention(path: Path, net: Adder, sums: str, answer: str) -> None:
 
     net.eval()
     net.forward(moved(LETTERS.encode([sums]), LETTERS.encode([answer])))
-    figure = pictures.Figure(figsize=(5, 3.5), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.imshow(net.attention.weights[0], cmap="Greys", vmin=0, vmax=1)
     axes.set_xticks(range(len(sums)), list(sums))
@@ -145,16 +147,16 @@ def main(argv: list[str] | None = None) -> int:
     x_test, t_test = LETTERS.encode(test_sums), LETTERS.encode(test_answers)
 
     net = Adder(x_test.shape[1], args.hidden, rng)
-    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr))
+    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr), rng)
     steps = args.epochs * -(-args.sums // args.batch_size)
     settings: dict[str, Any] = {"schedule": schedules.cosine(args.lr, steps), "max_norm": 1.0}
     checkpoint = args.out / "checkpoint.npz"
     try:
         resume = Trainer.resume
         trainer = (
-            resume(checkpoint, *training, rng=rng, **settings)
+            resume(checkpoint, *training, **settings)
             if args.resume
-            else Trainer(*training, rng=rng, **settings)
+            else Trainer(*training, **settings)
         )
     except (OSError, ValueError) as error:
         raise SystemExit(f"--resume: {error}") from error

@@ -99,14 +99,14 @@ def main(argv: list[str] | None = None) -> int:
     rng = np.random.default_rng(args.seed)
     depth = args.depth or (4 if args.model == "gpt" else 1)
     net = build(args.model, len(letters), args.length, args.size, depth, rng)
-    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr))
+    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr), rng)
     checkpoint = args.out / "checkpoint.npz"
     try:
         resume = Trainer.resume
         trainer = (
-            resume(checkpoint, *training, rng=rng, max_norm=1.0)
+            resume(checkpoint, *training, max_norm=1.0)
             if args.resume
-            else Trainer(*training, rng=rng, max_norm=1.0)
+            else Trainer(*training, max_norm=1.0)
         )
     except (OSError, ValueError) as error:
         raise SystemExit(f"--resume: {error}") from error
