@@ -87,7 +87,7 @@ class Affine(Layer):
     def __init__(self, W: ArrayLike, b: ArrayLike, *, transposed: bool = False) -> None:
         self.W, self.b = _as_weights(W, "Affine"), as_parameter(b, "Affine: b")
         self.transposed = transposed
-        outputs = self._matrix().shape[1]
+        outputs = self.W.shape[not transposed]
         if self.b.shape != (outputs,):
             raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({outputs},)")
 
@@ -106,30 +106,26 @@ class Affine(Layer):
         return cls(W, np.zeros(outputs, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
-        inputs = self._matrix().shape[0]
+        inputs = self.W.shape[self.transposed]
         return "" if len(shape) >= 2 and shape[-1] == inputs else f"(N, {inputs})"
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        out = product(x, self._matrix())
+        out = product(x, self.W.T if self.transposed else self.W)
         out += self.b
         return out
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return product(np.asarray(dout), self._matrix().T)
+        return product(np.asarray(dout), self.W if self.transposed else self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))
         self.dW = dout.T.dot(x) if self.transposed else x.T.dot(dout)
         self.db = total(dout, axis=0)
 
-    def _matrix(self) -> Array:
-        """Return W as (D, M)."""
-        return self.W.T if self.transposed else self.W
-
     def __repr__(self) -> str:
-        inputs, outputs = self._matrix().shape
+        inputs, outputs = self.W.T.shape if self.transposed else self.W.shape
         return f"Affine({inputs} -> {outputs}{', transposed' * self.transposed})"
 
 

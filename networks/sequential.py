@@ -43,11 +43,14 @@ class Sequential(Network):
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, going back no further than the lowest one."""
-        lowest = next((i for i, layer in enumerate(self.layers) if is_trained(layer)), None)
-        if lowest is None:
+        lowest = 0
+        for layer in self.layers:
+            if is_trained(layer):
+                break
+            lowest += 1
+        else:
             return
         dout = self._back(dout, lowest + 1)
-        layer = self.layers[lowest]
         try:
             backward_params_of(layer, dout)
         except Exception as error:
@@ -60,7 +63,7 @@ class Sequential(Network):
         try:
             for i in range(len(self.layers) - 1, end - 1, -1):
                 layer = self.layers[i]
-                if is_nothing(dout):
+                if dout is None or (type(dout) is tuple and is_nothing(dout)):
                     dout = backward_of(layer, dout)
                     continue
                 dout = layer.backward(dout)

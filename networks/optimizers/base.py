@@ -62,19 +62,21 @@ class Optimizer:
         TypeError
             If a parameter is not of a floating dtype.
         """
-        if [p.shape for p in params] != [g.shape for g in grads]:
-            shapes, came = [p.shape for p in params], [g.shape for g in grads]
-            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
-        found, slots = [self._moments.get(id(p)) for p in params], len(self.slots)
-        if self._loaded or not all(m is not None and len(m.arrays) == slots for m in found):
-            self._begin(params)
+        kept, slots = self._moments, len(self.slots)
+        known = not self._loaded and len(params) == len(grads)
+        for p, g in zip(params, grads, strict=False):
+            moments = kept.get(id(p))
+            if moments is None or len(moments.arrays) != slots or p.shape != g.shape:
+                known = False
+        if not known:
+            self._begin(params, grads)
         if self.weight_decay:
             grads = self._decay(params, grads)
         steps = self.t
         for p, g in zip(params, grads, strict=True):
-            moments = self._moments[id(p)]
+            moments = kept[id(p)]
             moments.t = self.t = moments.t + 1
-            if p.dtype == np.float16:
+            if p.itemsize == 2:
                 g = g.astype(_wide(g))
             if p.size <= _BLOCK:
                 self._update(p, g, *moments.arrays)
@@ -199,11 +201,15 @@ class Optimizer:
         if self._loaded:
             self.check_fits(params)
             both = zip(params, self._loaded, strict=True)
-            self._moments = {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
+            self._moments.clear()
+            self._moments |= {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
             self._loaded = []
 
-    def _begin(self, params: Sequence[Array]) -> None:
-        """Give moments to the parameters that have none."""
+    def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        """Check what came, and give moments to the parameters that have none."""
+        shapes, came = [p.shape for p in params], [g.shape for g in grads]
+        if shapes != came:
+            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
         self.check_fits(params)
         self._bind(params)
         for p in params:

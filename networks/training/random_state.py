@@ -10,7 +10,8 @@ import numpy as np
 
 from ...layers.tree import layers_of, walk
 
-_PLAIN = {np.ndarray, np.dtype, str, bytes, bool, int, float, type(None)}
+_PLAIN = {np.ndarray, str, bytes, bool, int, float, type(None)}
+_PLAIN |= {type(np.dtype(code)) for code in np.typecodes["Float"]}
 _CLOSED = (type, ModuleType, FunctionType, MethodType)
 
 
@@ -64,14 +65,13 @@ class Rewind:
         self.buffers = []
         self.states = []
         seen: set[int] = set()
-        for net in nets:
-            for layer in layers_of(net):
-                for name in getattr(layer, "buffer_names", ()):
-                    array = getattr(layer, name)
-                    self.buffers.append((array, array.copy()))
-                for name, value in getattr(layer, "__dict__", {}).items():
-                    if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
-                        self.states += [(b, b.state) for _, b in _search("", value, seen)]
+        for layer in layers_of(*nets):
+            for name in getattr(layer, "buffer_names", ()):
+                array = getattr(layer, name)
+                self.buffers.append((array, array.copy()))
+            for name, value in getattr(layer, "__dict__", {}).items():
+                if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
+                    self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def __enter__(self) -> None:
         pass
