@@ -1,4 +1,4 @@
-"""What a net owns but no tuple declares: layers, parameters, shared memory. Told, never guessed."""
+"""What a net owns but no tuple declares: layers, parameters, shared memory."""
 
 from __future__ import annotations
 
