@@ -74,7 +74,9 @@ class Kernel(Layer):
             Size KH, KW of the kernels.
         rng : numpy.random.Generator
             Source of the random numbers.
-        stride, pad, dilation, groups
+        stride, pad, dilation : int or pair of int
+            As for the class.
+        groups : int, default 1
             As for the class.
         init : Initializer, default he_normal
             Distribution of W.
