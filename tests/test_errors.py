@@ -228,7 +228,7 @@ def infinity_in_the_data():
     fit(x, LABELS)
 
 
-@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected as many in each")
+@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected equal numbers")
 def fewer_targets_than_inputs():
     fit(X, LABELS[:3])
 

@@ -1,4 +1,4 @@
-"""What both estimators share: the net, the training, and what scikit-learn expects."""
+"""The base class of both estimators: the net, the training, and scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ROWS = 1000  # rows that the net predicts at a time
 
 @dataclass(eq=False, repr=False)  # writes the __init__ that scikit-learn reads
 class NetEstimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: the net, the training, and what it takes from scikit-learn."""
+    """Base class of both estimators: the net, the training, and scikit-learn's interface."""
 
     net: MakeNet | None = None
     _: KW_ONLY
