@@ -55,8 +55,8 @@ class Network(Layer):
             for key, place, part in below:
                 if key in found:
                     raise ValueError(
-                        f"{name}: the same {label(part)} stands at {found[key]} and {place}; "
-                        "a layer remembers one forward, so it may stand at one place only"
+                        f"{name}: the same {label(part)} is at {found[key]} and {place}; "
+                        "a layer remembers one forward, so it may occur only once"
                     )
             found |= {key: place for key, place, _ in below}
         check_declared(self)

@@ -46,7 +46,7 @@ class Sequential(Network):
         return self._back(dout, 0)
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of the parameters, going back no further than the lowest one."""
+        """Assign the gradients of the parameters; layers before the first of them do not run."""
         lowest = next((i for i, layer in enumerate(self.layers) if is_trained(layer)), None)
         if lowest is None:
             return

@@ -223,7 +223,7 @@ def _layers(net: Any) -> list[tuple[str, Any]]:
                 found.append((f"{place}." if place else "", layer))
         elif len(getattr(layer, "params", [])):
             raise TypeError(
-                f"{label(layer)} at {place!r} is no Layer, whose param_names say what is what"
+                f"{label(layer)} at {place!r} is not a Layer, so its arrays have no names"
             )
     return found
 

@@ -211,7 +211,7 @@ def _from_old(text: dict[str, Any]) -> dict[str, Any]:
     if run is not None:
         run = dict(run)
         if not (isinstance(run.pop("loss"), float) and isinstance(run.pop("rows"), int)):
-            raise ValueError("a run's loss and rows are no numbers")
+            raise ValueError("a run's loss and rows are not numbers")
         new = vars(Run(None, None, True))
         added = ("drop_last", "share", "sums", "split_state", "stopped")
         run = run | {"best_value": run.pop("best_loss")} | {name: new[name] for name in added}

@@ -74,7 +74,7 @@ class Run:
             and isinstance(self.split_state, dict | None)
             and isinstance(self.order_state, dict | None)
         ):
-            raise ValueError(f"no run can be {self!s:.500}")
+            raise ValueError(f"the unfinished fit is not possible: {self!s:.500}")
 
     def resume(self, old: Run | None) -> Run:
         """Return the old run, which must be over the same data, or without one this run."""
