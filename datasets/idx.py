@@ -27,20 +27,25 @@ _MAX_RATIO = 1032  # of gzip: 258 bytes for two bits
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """Read one array from an IDX file, gzipped or not (told by its first bytes, not its name).
+    """Read one array from an IDX file, gzipped or not, as its first bytes show.
 
-    Memory follows the bytes that are really there, not what the header claims: of gzip, at most
-    1032 times the file's own, which is the most that its compression can reach.
+    Memory is bounded by the bytes that are there, not by what the header claims: for gzip by 1032
+    times the size of the file, its maximum compression ratio.
+
+    Parameters
+    ----------
+    path : path
+        Name of the file.
 
     Returns
     -------
-    ndarray
-        A fresh array in native byte order: uint8, int8, int16, int32, float32 or float64.
+    array
+        A new array in native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
     ValueError
-        If the file is not IDX, is truncated, goes on after its data, is corrupt gzip, or does not
+        If the file is not IDX, is truncated, continues after its data, is corrupt gzip, or does not
         fit into memory. The message names the file.
     """
     with open(path, "rb") as file:
@@ -61,12 +66,19 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 
 
 def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
-    """Write `array` as an IDX file, gzipped if `path` ends in ``.gz``.
+    """Write an array as an IDX file, gzipped if `path` ends in ``.gz``.
 
     The bytes go to a ``.part`` file beside `path`, which is synced and renamed: a kill leaves the
     old file or the new one, and perhaps a ``.part`` to delete; of two writers at once the last
     wins. An existing file keeps its permissions; if `path` is a symbolic link, its target is
     written. The same array always gives the same bytes.
+
+    Parameters
+    ----------
+    path : path
+        Name of the file.
+    array : array_like
+        Of a dtype that `read_idx` returns.
 
     Raises
     ------
@@ -107,7 +119,7 @@ def sha256(array: npt.NDArray[Any]) -> str:
 
 
 def _read(stream: IO[bytes], most: int) -> npt.NDArray[Any]:
-    """Read the array, of which the file cannot hold more than so many bytes."""
+    """Read the array, which has at most this number of bytes."""
     magic = stream.read(4)
     if len(magic) < 4:
         raise ValueError(f"truncated: {len(magic)} bytes, not even an IDX magic number")

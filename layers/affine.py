@@ -21,6 +21,11 @@ class MatMul(Layer):
     W : array of shape (D, M)
         Weights; a float array is used in place: training changes the caller's array.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If W does not hold real numbers or is not a matrix.
+
     Notes
     -----
     The input has shape (N, D) or (..., D), the output (N, M) or (..., M).
@@ -41,7 +46,19 @@ class MatMul(Layer):
         init: Initializer = he_normal,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W of shape (inputs, outputs) is drawn from `rng` by `init`."""
+        """Return a layer whose W is drawn by `init`.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Lengths D and M.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default he_normal
+            Distribution of W.
+        dtype : dtype, default float32
+            Dtype of W.
+        """
         return cls(_draw("MatMul", inputs, outputs, rng, init, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
@@ -77,6 +94,12 @@ class Affine(Layer):
         Whether W has shape (M, D) and ``out = x @ W.T + b``, ``dx = dout @ W``,
         ``dW = dout.T @ x``: an output layer tied to an Embedding takes the same array W.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If W or b does not hold real numbers, W is not a matrix, or b does not have one element per
+        output.
+
     Notes
     -----
     The input has shape (N, D) or (..., D), the output (N, M) or (..., M).
@@ -101,7 +124,19 @@ class Affine(Layer):
         init: Initializer = he_normal,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W is drawn from `rng` by `init` and whose b is zero."""
+        """Return a layer whose W is drawn by `init` and whose b is zero.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Lengths D and M.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default he_normal
+            Distribution of W.
+        dtype : dtype, default float32
+            Dtype of W and b.
+        """
         W = _draw("Affine", inputs, outputs, rng, init, dtype)
         return cls(W, np.zeros(outputs, dtype))
 

@@ -81,42 +81,49 @@ class Layer:
     def params(self) -> list[Array]:
         """The trained arrays themselves, in the order of `walk`.
 
-        An array that several layers share is listed once; those of frozen layers are left out.
+        A shared array is listed once; the arrays of frozen layers are left out.
         """
         return params_of(self)
 
     @property
     def grads(self) -> list[Array]:
-        """Their gradients from the latest `backward`; those of a shared array are summed."""
+        """The gradients of `params` from the latest `backward`, summed for shared arrays."""
         return params_and_grads(self)[1]
 
     def walk(self) -> Iterator[tuple[str, Any]]:
-        """Yield (place, layer) of this layer and of all below it, such as ``("block.0", ...)``."""
+        """Iterate over this layer and all below it.
+
+        Returns
+        -------
+        iterator of (str, layer)
+            Each layer with its place, such as ``"block.0"``; ``""`` for this layer itself.
+        """
         return walk(self)
 
     def train(self) -> None:
-        """Enter training mode, all the way down, except in frozen layers."""
+        """Enter training mode in this layer and all below it, except frozen ones."""
         for layer in layers_of(self):
             if hasattr(layer, "training"):
                 layer.training = not getattr(layer, "frozen", False)
 
     def eval(self) -> None:
-        """Enter evaluation mode, all the way down."""
+        """Enter evaluation mode in this layer and all below it."""
         for layer in layers_of(self):
             if hasattr(layer, "training"):
                 layer.training = False
 
     def freeze(self) -> None:
-        """Train this layer and its parts no more: they leave `params` and stay in evaluation mode.
+        """Stop training this layer and its parts.
 
-        Their arrays stay in the state.
+        Their arrays are no longer in `params` but stay in the state, and `train` leaves them in
+        evaluation mode.
         """
         for layer in layers_of(self):
             layer.frozen = True
             layer.training = False
 
     def unfreeze(self) -> None:
-        """Train this layer and its parts again; `train` sets their mode."""
+        """Train this layer and its parts again; the next `train` sets their mode."""
         for layer in layers_of(self):
             layer.frozen = False
 
@@ -127,13 +134,29 @@ class Layer:
         and what its last forward saved. Several threads may predict with one net at once. While
         another thread trains the net, a prediction may see some parameters before an update and
         others after it.
+
+        Parameters
+        ----------
+        *inputs : array, number or tuple
+            Those of `forward`.
+
+        Returns
+        -------
+        array, number or tuple
+            The layer's value.
         """
         copy = twin(self)
         copy.eval()
         return copy.forward(*inputs)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> None:
-        """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared."""
+        """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared.
+
+        Parameters
+        ----------
+        function : callable
+            Such as ``cupy.asarray``, or ``lambda array: array.astype(np.float64)``.
+        """
         new: dict[int, Array] = {}
         for layer in layers_of(self):
             names = getattr(layer, "param_names", ()) + getattr(layer, "buffer_names", ())
@@ -144,11 +167,22 @@ class Layer:
                 setattr(layer, name, new[id(array)])
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of the parameters and buffers, by name, in C order."""
+        """Return copies of the parameters and buffers by name.
+
+        Returns
+        -------
+        dict of str to array
+            Such as ``"0.W"``; frozen ones too, in C order.
+        """
         return {name: np.array(array, order="C") for name, array in state(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Copy `state` into the parameters and buffers, in place.
+
+        Parameters
+        ----------
+        state : dict of str to array
+            As `state_dict` returns it.
 
         Raises
         ------
@@ -161,7 +195,23 @@ class Layer:
             array[...] = new
 
     def matched_state(self, state_dict: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
-        """Return each array of the state with its new value, checked as `load_state_dict` does."""
+        """Return each array of the state with its new value, both checked.
+
+        Parameters
+        ----------
+        state_dict : dict of str to array
+            New values by name.
+
+        Returns
+        -------
+        list of (array, array)
+            The layer's own arrays, each once, and what `load_state_dict` copies into them.
+
+        Raises
+        ------
+        ValueError
+            As by `load_state_dict`.
+        """
         mine, name = state(self), type(self).__name__
         new = {key: np.asarray(array) for key, array in state_dict.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
@@ -195,9 +245,19 @@ class Layer:
         return ""
 
     def as_input(self, x: Any, name: str = "x") -> Array:
-        """Return `x` as an array of real numbers of the expected shape; errors call it `name`.
+        """Return `x` as an array of real numbers of the expected shape.
 
-        Integers become floats of the layer's dtype.
+        Parameters
+        ----------
+        x : array_like
+            Integers become floats of the layer's dtype.
+        name : str, default "x"
+            What errors call it.
+
+        Returns
+        -------
+        array
+            The input, ready to compute with.
 
         Raises
         ------
@@ -220,6 +280,18 @@ class Layer:
     def as_dout(self, dout: Any, shape: tuple[int, ...]) -> Array:
         """Return `dout` as an array, which must have the output's `shape`.
 
+        Parameters
+        ----------
+        dout : array_like
+            The upstream gradient.
+        shape : tuple of int
+            Shape of the layer's output.
+
+        Returns
+        -------
+        array
+            The gradient, ready to compute with.
+
         Raises
         ------
         TypeError
@@ -237,7 +309,19 @@ class Layer:
         return dout
 
     def as_real(self, x: Any, name: str) -> Array:
-        """Return `x` as an array of real numbers of any shape; errors call it `name`.
+        """Return `x` as an array of real numbers of any shape.
+
+        Parameters
+        ----------
+        x : array_like
+            What came.
+        name : str
+            What errors call it.
+
+        Returns
+        -------
+        array
+            Of its own dtype and shape.
 
         Raises
         ------

@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 def as_number(value: Any, what: str) -> float:
-    """Return `value` as a Python float: a NumPy float64 would turn float32 arrays into float64."""
+    """Return `value`, a real number, as a float; a NumPy float64 would make float32 float64."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if not isinstance(value, Real) or isinstance(value, bool):
@@ -54,6 +54,11 @@ def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:
         Integers and booleans become float64.
     name : str
         What errors call it.
+
+    Returns
+    -------
+    array
+        The array that was given, or a new one where it had to be converted.
 
     Raises
     ------

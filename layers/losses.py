@@ -56,9 +56,9 @@ class Loss(Layer):
         return t
 
     def shares(self, shape: tuple[int, ...], weights: Any, dtype: Any) -> Any:
-        """Return what each of the terms of this shape counts, and set `total`.
+        """Return the factor of each term, for terms of this shape, and set `total`.
 
-        That is a number without weights, else an array of `dtype` that broadcasts with the terms.
+        It is a number without weights, else an array of `dtype` that broadcasts with the terms.
         """
         if weights is None:
             self.total = float(math.prod(shape)) if self.reduction == "mean" else 1.0
@@ -146,6 +146,11 @@ class HuberLoss(Loss):
         Error beyond which the loss grows linearly; positive.
     reduction : {"mean", "sum"}, default "mean"
         Whether the terms of the loss are averaged or added.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `delta` is not a positive number; from `forward`, if y and t differ in shape.
     """
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
@@ -181,10 +186,16 @@ class CrossEntropyLoss(Loss):
     reduction : {"mean", "sum"}, default "mean"
         Whether the terms of the loss are averaged or added.
     ignore_index : int, optional
-        Rows with this label, such as padding, count nothing. A batch of such rows alone has loss 0
+        Rows with this label, such as padding, are left out. A batch of such rows alone has loss 0
         and gradient 0.
     class_weights : array of shape (K,), optional
         Weight of each row by its label, as PyTorch's ``weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `class_weights` are not one number of at least 0 per class; from `forward`, if t has
+        another shape, a label is not in range, or a distribution does not sum to 1.
     """
 
     def __init__(
@@ -218,7 +229,7 @@ class CrossEntropyLoss(Loss):
             picked = z.ravel()[places]
         else:
             t = self._distributions(t, y)
-            # A masked logit, -inf, counts nothing where its probability is 0.
+            # A masked logit, -inf, adds nothing where its probability is 0.
             picked = (t * np.where(t > 0, z, 0)).sum(axis=-1)
         share = self.shares(y.shape[:-1], weights, y.dtype)
         p = np.exp(z, out=z)
@@ -237,7 +248,7 @@ class CrossEntropyLoss(Loss):
         return dy.astype(self.dtype, copy=False)
 
     def _labels(self, t: Array, classes: int, weights: Any) -> tuple[Array, Any]:
-        """Return the labels, checked, and the rows' weights, in which each label's has its part."""
+        """Return the labels, checked, and the weights of the rows with those of their classes."""
         if t.dtype.kind not in "iu":
             raise TypeError(f"{self!r}: labels t are of dtype {t.dtype}, expected integers")
         kept = None
@@ -280,8 +291,8 @@ class CrossEntropyLoss(Loss):
             )
         if self.ignore_index is not None or self.class_weights is not None:
             raise TypeError(
-                f"{self!r}: ignore_index and class_weights want integer labels "
-                f"{y.shape[:-1]}, t has the shape of distributions {t.shape}"
+                f"{self!r}: t has the shape of distributions {t.shape}, expected integer labels "
+                f"{y.shape[:-1]} for ignore_index and class_weights"
             )
         sums = t.sum(axis=-1)
         if t.min() < 0 or np.abs(sums - 1).max() > 1e-3:
@@ -311,6 +322,12 @@ class BinaryCrossEntropyLoss(Loss):
         Whether the terms of the loss are averaged or added.
     positive_weight : float, default 1.0
         Factor of the terms ``t log p``, for rare positives, as PyTorch's ``pos_weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `positive_weight` is not a positive number; from `forward`, if y and t differ in shape,
+        or t lies outside [0, 1].
     """
 
     def __init__(self, reduction: str = "mean", *, positive_weight: float = 1.0) -> None:
@@ -346,12 +363,18 @@ class SumLoss(Loss):
     *losses : Layer
         One loss for each output, each a mean.
     weights : tuple of float, optional
-        What each counts; by default 1.
+        Factor of each loss; by default 1.
 
     Attributes
     ----------
     values : tuple of float
         The latest value of each loss.
+
+    Raises
+    ------
+    ValueError
+        If there are no losses, or not as many weights; from `forward`, if y or t is not a tuple
+        with one element per loss.
 
     Notes
     -----

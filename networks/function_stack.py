@@ -1,4 +1,4 @@
-"""The function stack: push the calls, then go back through them; and nets that are made so."""
+"""The function stack: push the calls, then go back through them; and nets made of it, `Graph`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .network import Network
 
 
 class Value:
-    """A value of the graph: ``data`` goes forward, ``grad`` comes back.
+    """A value of the graph: ``data`` flows forward, ``grad`` backward.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class Value:
         The value itself.
     grad : number, array or None
         Its gradient after `FunctionStack.backward`: the sum over the calls that use the value;
-        None if no call sent one back.
+        None if no call returned one.
     name : str or None
-        What pictures call it.
+        Its name in pictures.
     """
 
     __slots__ = ("data", "grad", "name")
@@ -46,11 +46,11 @@ class Call:
     layer : object with ``forward`` and ``backward``
         The layer that was pushed.
     inputs : tuple of Value
-        What it was called with, nested as it was.
+        Its arguments, perhaps nested.
     output : Value or tuple of Value
         What it returned.
     dout : number, array, tuple or None
-        The gradient that came back to the output; None if nobody needs the output.
+        The gradient of the output; None if the output is not used.
     gradients : tuple or None
         The gradient of each input, nested as the inputs are.
     """
@@ -65,13 +65,13 @@ class Call:
 
     @property
     def dparams(self) -> list[Any] | None:
-        """The gradients of the layer's parameters from this call alone; None if not run back."""
+        """The gradients of the layer's parameters from this call alone; None before `backward`."""
         return None if self.dout is None else params_and_grads(self._kept)[1]
 
     def backward(self) -> None:
         """``dinputs = layer.backward(dout)``, added to the gradients of the inputs."""
         self.gradients, self.dout = None, _dout(self.output)
-        if self.dout is not None:  # else nobody needs the output
+        if self.dout is not None:  # else the output is not used
             self.gradients = _one_per_input(self, self._kept.backward(self.dout))
             for value, gradient in zip(self.inputs, self.gradients, strict=True):
                 _add_to(value, gradient, self.layer)
@@ -82,7 +82,7 @@ class Call:
             params_only(self._kept)(self.dout)
 
     def _keep(self) -> None:
-        """Run back a copy, since the layer itself is about to forget this call."""
+        """Keep a copy to run back, since the layer itself is about to forget this call."""
         if self._kept is self.layer:
             self._kept = twin(self.layer)
             pairs = zip(layers_of(self.layer), layers_of(self._kept), strict=True)
@@ -144,7 +144,7 @@ class FunctionStack:
         data : number, array or tuple
             A tuple becomes a tuple of values.
         name : str, optional
-            What pictures call it.
+            Its name in pictures.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class FunctionStack:
         Raises
         ------
         TypeError
-            If there is anything but numbers and arrays in `data`.
+            If `data` holds anything but numbers and arrays.
         """
         if isinstance(data, list):
             data = np.array(data)
@@ -168,7 +168,7 @@ class FunctionStack:
         return self._value(data, name)
 
     def push(self, layer: Any, *values: Any) -> Any:
-        """Call ``layer.forward`` with the data of the values and keep the call.
+        """Call ``layer.forward`` with the data of the values, and push the call.
 
         Parameters
         ----------
@@ -212,19 +212,19 @@ class FunctionStack:
         return output
 
     def backward(self, value: Any, dout: Any = 1) -> None:
-        """Run the calls back from the last to the first, and give every value its gradient.
+        """Run the calls back from the last to the first, and set every value's gradient.
 
         Parameters
         ----------
         value : Value or tuple of Value
-            What is differentiated.
+            The value to differentiate.
         dout : number, array or tuple, default 1
-            The gradient of `value`, in its shape; 1 stands for ones.
+            Upstream gradient, of the shape of `value`; 1 stands for ones.
 
         Raises
         ------
         TypeError, ValueError
-            If `value` is none of this stack's, or `dout` does not fit it.
+            If `value` is not of this stack, or `dout` does not match it.
         """
         mine = set(map(id, self.values))
         for _, leaf in leaves(value):
@@ -239,7 +239,7 @@ class FunctionStack:
             value.grad = None
 
     def _back(self, value: Any, dout: Any, owner: Any, unneeded: tuple[Any, ...] = ()) -> None:
-        """Do what `backward` says, but leave out gradients that only `unneeded` values get."""
+        """Run `backward`, but leave out the gradients of `unneeded` values."""
         self.clear_gradients()
         _add_to(value, as_gradient(value, dout, owner), owner)
         spare = {id(leaf) for _, leaf in leaves(unneeded)}
@@ -303,6 +303,11 @@ class Graph(Network):
     Override `connect`, which pushes the layers on a `FunctionStack`, and declare in ``part_names``
     the attributes that hold them. A layer may be pushed several times.
 
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        For subclasses with ``part_names = ("layers",)``, which need no ``__init__``: see `Network`.
+
     Attributes
     ----------
     stack : FunctionStack
@@ -351,6 +356,11 @@ class Graph(Network):
         -------
         Value or tuple of Value
             The net's output.
+
+        Raises
+        ------
+        NotImplementedError
+            If it is not overridden.
         """
         raise NotImplementedError(f"{type(self).__name__} has no connect(): override it")
 
@@ -378,7 +388,7 @@ class Graph(Network):
         self.stack._back(self.result, dout, self, unneeded)
 
     def _gradient(self, value: Value) -> Any:
-        """Return zeros for an input that does not reach the output; None where a layer says so."""
+        """Return an input's gradient: zeros if it does not reach the output; None as a layer's."""
         ran = (call for call in self.stack.calls if call.dout is not None)
         used = value.grad is not None or any(
             leaf is value for call in ran for _, leaf in leaves(call.inputs)
@@ -446,7 +456,7 @@ def as_gradient(value: Any, dout: Any, owner: Any) -> Any:
 
 
 def _dout(output: Any) -> Any:
-    """Return the gradient that came back to an output; None if none came to any part of it."""
+    """Return the gradient of an output; None if no part of it has one."""
     if type(output) is Value:
         return output.grad
     if all(leaf.grad is None for _, leaf in leaves(output)):
@@ -481,7 +491,7 @@ def _fits(values: Any, gradients: Any) -> bool:
 
 
 def _add_to(values: Any, gradient: Any, layer: Any) -> None:
-    """Add a gradient to that of each value; None adds as nothing."""
+    """Add a gradient to that of each value; None adds nothing."""
     if gradient is None:
         return
     if type(values) is tuple:
@@ -509,8 +519,8 @@ def _assign_sum(layer: Any, copies: list[Any]) -> None:
     if params and not isinstance(layer, Layer):
         if not isinstance(vars(layer).get("grads"), list):
             raise TypeError(
-                f"{label(layer)}: called several times or not at all in one step, which a class "
-                "that is no Layer bears if its grads is a list: self.grads = [...]"
+                f"{label(layer)}: called several times or not at all in one step, for which a "
+                "class that is no Layer needs a list of gradients: self.grads = [...]"
             )
         for k, param in enumerate(params):
             layer.grads[k] = _sum([copy.grads[k] for copy in copies], param)

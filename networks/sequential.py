@@ -1,4 +1,4 @@
-"""Layers in a row, side by side, and a branch: they nest into any series-parallel graph."""
+"""Layers in series and in parallel, and a branch: they nest into any series-parallel graph."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from .network import Network, call
 class Sequential(Network):
     """``out = f_n(... f_2(f_1(x)))``;  ``dx = b_1(... b_n(dout))``, each b its layer's backward.
 
-    A tuple is spread into the arguments of the layer it goes to. Parameters and errors are those
-    of `Network`.
+    A tuple is spread into the arguments of the layer it goes to.
+
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        See `Network`, for the errors too.
 
     Examples
     --------
@@ -42,7 +46,7 @@ class Sequential(Network):
         return self._back(dout, 0)
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of the parameters, going back no further than the lowest one."""
+        """Assign the gradients of the parameters; layers before the first of them do not run."""
         lowest = 0
         for layer in self.layers:
             if is_trained(layer):
@@ -82,8 +86,12 @@ class Parallel(Network):
     """``out = (f_1(x_1), ..., f_n(x_n))``;  ``dx_i = b_i(dout_i)``, each b its layer's backward.
 
     Takes one input for each layer and returns a tuple; a tuple among the inputs is spread into
-    its layer's arguments. With a single layer the value is that layer's. Parameters and errors
-    are those of `Network`.
+    its layer's arguments. With a single layer the value is that layer's.
+
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        See `Network`, for the errors too.
     """
 
     def forward(self, *inputs: Any) -> Any:
@@ -129,12 +137,17 @@ class Branch(Layer):
     """``out = (x, ..., x)``, n times;  ``dx = dout_1 + ... + dout_n``.
 
     Several inputs are copied as one tuple. The copies are the same object, which no layer
-    writes to. A gradient that is None adds as nothing.
+    writes to. A gradient that is None adds nothing.
 
     Parameters
     ----------
     n : int
         Number of copies, at least 1. With 1 the value is the input itself.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not such an integer; from `backward`, if there are not n gradients.
     """
 
     def __init__(self, n: int) -> None:
@@ -159,7 +172,7 @@ class Branch(Layer):
 
 
 def add(a: Any, b: Any) -> Any:
-    """Add two gradients, part by part where they are tuples; None adds as nothing."""
+    """Add two gradients, part by part where they are tuples; None adds nothing."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, tuple):

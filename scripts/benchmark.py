@@ -1,12 +1,12 @@
-"""Time a training step of chainrule beside the same step of every peer that is installed.
+"""Time a training step of chainrule and the same step of every peer that is installed.
 
-All peers start from the same weights and take the same batches. Each measurement is a process of
-its own; each round takes all of them, in a random order. After the first round the losses of all
-peers must agree. Printed are microseconds a step: the median of the rounds, the least and the
-greatest; chainrule's time over the peer's (below 1: chainrule is quicker), the median of the
-rounds' ratios; what share of the processor's peak in matrix products the step reaches; and the
-project's own targets. With `import` come the installed sizes. The same goes to benchmark.json and,
-with matplotlib, to benchmark.png, both at the end alone.
+All peers start from the same weights and take the same batches. Each measurement is a separate
+process; each round takes all of them, in a random order. After the first round the losses of all
+peers must agree. Printed are microseconds per step: the median, minimum and maximum of the rounds;
+chainrule's time divided by the peer's (below 1: chainrule is faster), the median of the rounds'
+ratios; the fraction of the processor's peak in matrix products that the step reaches; and the
+project's targets. With `import` the installed sizes are printed too. At the end all of it is
+written to benchmark.json and, with matplotlib, to benchmark.png.
 """
 
 from __future__ import annotations

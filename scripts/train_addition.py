@@ -1,6 +1,6 @@
 """Train an encoder and a decoder with attention to add: "57+5" becomes "62".
 
-Prints examples as it learns, and the share of unseen sums that are right in every digit.
+Prints examples as it learns, and the fraction of unseen sums that are correct in every digit.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
-    add("--digits", **number, default=3, help="greatest number of digits of a term (3)")
+    add("--digits", **number, default=3, help="maximum number of digits of a term (3)")
     add("--sums", **number, default=50_000, help="new sums per epoch (50,000)")
     add("--epochs", **number, default=30, help="(30)")
     add("--batch-size", **number, default=128, help="sums per step (128)")

@@ -1,4 +1,4 @@
-"""The options of train_mnist.py that say how to train, and what they stand for."""
+"""The options of train_mnist.py for the training, and the objects they select."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
     positive: dict[str, Any] = {"type": arguments.positive_float}
     add("--epochs", **number, default=16, help="times through the data (16)")
-    add("--batch-size", **number, default=50, help="digits a step (50)")
+    add("--batch-size", **number, default=50, help="digits per step (50)")
     add("--optimizer", choices=OPTIMIZERS, default="adam", help="(adam)")
     rates = ", ".join(f"{rate} for {name}" for name, (_, rate) in OPTIMIZERS.items())
     add("--lr", metavar="RATE", **positive, help=f"learning rate ({rates})")
@@ -49,16 +49,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="how the learning rate falls over the epochs: not at all, to a tenth twice, evenly "
         "to a hundredth, along a cosine to 0, or so after rising for a tenth of them (constant)",
     )
-    add("--weight-decay", metavar="W", **positive, help="share taken off the weights, times lr")
-    add("--clip", metavar="NORM", **positive, help="greatest norm of the gradients")
-    add("--augment", action="store_true", help="shift each digit by up to 2 pixels, anew each time")
+    add("--weight-decay", metavar="W", **positive, help="weight decay coefficient")
+    add("--clip", metavar="NORM", **positive, help="maximum norm of the gradients")
+    add("--augment", action="store_true", help="shift each digit by up to 2 pixels, at random")
     add(
         "--patience",
         **number,
         help="stop after N epochs without progress and keep the best weights, by the loss on a "
         "tenth of the training images, which is held out",
     )
-    add("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
 

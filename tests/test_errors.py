@@ -228,7 +228,7 @@ def infinity_in_the_data():
     fit(x, LABELS)
 
 
-@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected as many in each")
+@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected equal numbers")
 def fewer_targets_than_inputs():
     fit(X, LABELS[:3])
 
@@ -298,8 +298,8 @@ def list_of_layers():
 
 @mistake(
     ValueError,
-    "Sequential: the same ReLU() stands at 0 and 1.1; "
-    "a layer remembers one forward, so it may stand at one place only",
+    "Sequential: the same ReLU() is at 0 and 1.1; "
+    "a layer remembers one forward, so it may occur only once",
 )
 def one_layer_at_two_places():
     relu = ReLU()
@@ -511,7 +511,7 @@ def net_for_a_function():
 @mistake(
     ValueError,
     "W of 0, Affine(3 -> 3) and W of 1, Affine(3 -> 3) share memory without being one array, so "
-    "that each would be updated apart; give both layers the same array (Affine has "
+    "that each would be updated separately; give both layers the same array (Affine has "
     "transposed=True)",
 )
 def transposed_view_for_shared_weights():

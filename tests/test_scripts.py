@@ -198,7 +198,7 @@ def test_interrupted_it_says_how_to_go_on(run_script, few_digits, tmp_path):
     out, err = program.communicate()
     assert program.returncode == 130
     assert "Traceback" not in err
-    assert f"with --resume goes on from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
+    assert f"with --resume continues from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
     assert run_script("train_mnist.py", *options, 2, "--resume").code == 0
 
 

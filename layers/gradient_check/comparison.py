@@ -215,15 +215,15 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
             return leaf + 1e-3 * (_typical(leaf) or 1.0) * rng.standard_normal(leaf.shape)
         return leaf * (1 + 1e-3 * rng.standard_normal())
 
-    layer, inputs = FrozenCopy(seen.copy.layer).layer, seen.inputs
+    copy, inputs = FrozenCopy(seen.copy.layer), seen.inputs
     for claim in seen.claims:
         if claim.path:
             inputs = replaced(inputs, claim.path, nudge(dict(leaves(inputs))[claim.path]))
         else:
-            layer.params[claim.k][...] = nudge(layer.params[claim.k])
+            copy.params[claim.k][...] = nudge(copy.params[claim.k])
     try:
         with np.errstate(all="ignore"):
-            return observe(layer, inputs, rng)
+            return observe(copy.layer, inputs, rng)
     except (GradientError, ValueError, ArithmeticError):
         return None  # outside the domain
 

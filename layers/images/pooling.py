@@ -1,4 +1,4 @@
-"""Pooling: the greatest or the mean of each window of an image."""
+"""Pooling: the maximum or the mean of each window of an image."""
 
 from __future__ import annotations
 
@@ -50,19 +50,24 @@ class _Pooling(Layer):
 
 
 class MaxPooling(_Pooling):
-    """``y`` is the greatest x of each window;  ``dx = dout`` there, else 0.
+    """``y`` is the maximum of each window;  ``dx = dout`` there, else 0.
 
-    Of equal greatest values the first in row-major order gets the gradient. Padding never wins.
-    Where windows overlap, the gradients add up.
+    Among equal maxima the first in row-major order gets the gradient. Padding is never the
+    maximum. Where windows overlap, the gradients add up.
 
     Parameters
     ----------
     size : int or pair of int
         Size of the window (rows, columns).
     stride : int or pair of int, optional
-        Steps (down, right) from one window to the next; default: the size, side by side.
+        Steps (down, right) from one window to the next; by default the size: no overlap.
     pad : int or pair of int, default 0
         Pixels around the image (above and below, left and right), less than the size.
+
+    Raises
+    ------
+    ValueError
+        If an integer is out of range.
 
     Notes
     -----
@@ -101,9 +106,14 @@ class AveragePooling(_Pooling):
     size : int or pair of int
         Size KH, KW of the window (rows, columns).
     stride : int or pair of int, optional
-        Steps (down, right) from one window to the next; default: the size, side by side.
+        Steps (down, right) from one window to the next; by default the size: no overlap.
     pad : int or pair of int, default 0
         Zeros around the image (above and below, left and right), fewer than the size.
+
+    Raises
+    ------
+    ValueError
+        If an integer is out of range.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What both estimators share: the net, the training, and what scikit-learn expects."""
+"""The base class of both estimators: the net, the training, and scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ROWS = 1000  # rows that the net predicts at a time
 
 @dataclass(eq=False, repr=False)  # writes the __init__ that scikit-learn reads
 class NetEstimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: the net, the training, and what it takes from scikit-learn."""
+    """Base class of both estimators: the net, the training, and scikit-learn's interface."""
 
     net: MakeNet | None = None
     _: KW_ONLY
@@ -58,26 +58,26 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     verbose: bool = False
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train a new net; with `warm_start`, the one there is.
+        """Train a new net; with `warm_start`, the existing one.
 
         Parameters
         ----------
         X : array of shape (N, D)
-            Inputs; float32 and float64 are kept, and the net takes the same dtype.
+            Inputs; float32 and float64 are kept, and the net has the same dtype.
         y : array of shape (N,) or (N, K)
             Targets.
         sample_weight : array of shape (N,), optional
-            Weight of each row in the loss, at least 0; a row of weight 2 is as one given twice.
+            Weight of each row in the loss, at least 0; a row of weight 2 counts twice.
 
         Returns
         -------
-        self : estimator
+        NetClassifier or NetRegressor
             The estimator itself.
 
         Raises
         ------
         ValueError, TypeError
-            If a parameter, the data or the weights do not fit.
+            If a parameter, the data or the weights are unsuitable.
         FloatingPointError
             If the loss becomes NaN or infinite.
         """
@@ -277,8 +277,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _warn_not_converged(self, steps: str) -> None:
         warnings.warn(
-            f"{type(self).__name__}: max_iter={self.max_iter} {steps} are done, and it still "
-            "improves",
+            f"{type(self).__name__}: still improving after max_iter={self.max_iter} {steps}",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Optimizers with a step size of its own for each element: AdaGrad, RMSProp, Adam, AdamW."""
+"""Optimizers with a separate step size for each element: AdaGrad, RMSProp, Adam, AdamW."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AdaGrad(Optimizer):
     lr : float, default 0.01
         Learning rate.
     eps : float, default 1e-10
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
@@ -53,9 +53,9 @@ class RMSProp(Optimizer):
     lr : float, default 0.01
         Learning rate.
     rho : float, default 0.99
-        Share of the running mean that is kept, below 1.
+        Decay rate of the running mean, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
@@ -92,14 +92,14 @@ class Adam(Optimizer):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
 
     Notes
     -----
-    What is kept are the sums ``M = b1 M + g`` and ``V = b2 V + g^2``, so that all the constants
-    meet in two numbers a step: ``p = p - rate * M / (sqrt(V) + eps / c)``, where
+    The state holds the sums ``M = b1 M + g`` and ``V = b2 V + g^2``, so that all constants
+    combine into two numbers per step: ``p = p - rate * M / (sqrt(V) + eps / c)``, where
     ``c^2 = (1 - b2) / (1 - b2^t)`` and ``rate = lr (1 - b1) / (1 - b1^t) / c``.
     """
 
@@ -150,7 +150,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """``p = p - lr * weight_decay * p``, then as `Adam`: the decay stays out of the moments.
+    """``p = p - lr * weight_decay * p``, then as `Adam`: the decay does not enter the moments.
 
     Loshchilov, Hutter (2019), Decoupled Weight Decay Regularization,
     https://arxiv.org/abs/1711.05101
@@ -162,9 +162,9 @@ class AdamW(Adam):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.01
-        Share of each parameter that a step with ``lr = 1`` would take away.
+        Decoupled weight decay coefficient.
     """
 
     def __init__(

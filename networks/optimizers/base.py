@@ -1,4 +1,4 @@
-"""What every optimizer is: the loop over the parameters, its checks and its state."""
+"""The base class of the optimizers: the loop over the parameters, its checks and its state."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates 
 
 
 class Moments:
-    """What an optimizer keeps for one parameter: its arrays, one per slot, and its step count."""
+    """The state of one parameter: its arrays, one per slot, and its step count."""
 
     def __init__(self, param: Array, arrays: list[Array], t: int) -> None:
         self.param, self.arrays, self.t = param, arrays, t
 
 
 class Optimizer:
-    """What the optimizers share: the loop over the parameters, the checks and the state.
+    """Base class of the optimizers: the loop over the parameters, the checks and the state.
 
     A subclass names its arrays of state in `slots` and its numbers in `settings`, and writes its
     formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps from 1.
 
     The state belongs to the arrays, not to their positions: a parameter that is left out of some
-    steps, since its layer was frozen, later resumes from its own moments and step count.
+    steps, because its layer was frozen, later resumes from its own moments and step count.
 
     Parameters
     ----------
@@ -38,6 +38,11 @@ class Optimizer:
     weight_decay : float
         At least 0; ``weight_decay * p`` is added to each gradient, as if the loss had a term
         ``weight_decay / 2 * |p|^2``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, also when it is assigned later.
     """
 
     slots: tuple[str, ...] = ()
@@ -52,7 +57,14 @@ class Optimizer:
         self._loaded: list[tuple[list[Array], int]] = []  # a state that has met no parameters yet
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Move the parameters in place against their gradients.
+        """Update the parameters in place.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            The trained arrays, such as ``net.params``.
+        grads : sequence of arrays
+            Their gradients, in the same order.
 
         Raises
         ------
@@ -92,13 +104,18 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Copies of all that the next step depends on: class, settings, step counts and slots.
+        """Return copies of all that the next step depends on.
 
         Parameters
         ----------
         params : dict of str to array, optional
             The parameters by the names that the state should have; those without moments are left
             out. By default they are numbered in the order in which the optimizer met them.
+
+        Returns
+        -------
+        dict of str to array
+            Class, hyperparameters, step counts and the arrays of the slots.
         """
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
         state |= {name: np.array(getattr(self, name)) for name in self.settings}
@@ -118,7 +135,9 @@ class Optimizer:
     def load_state_dict(
         self, state: Mapping[str, ArrayLike], params: Mapping[str, Array] | None = None
     ) -> None:
-        """Resume from a `state_dict` of the same class; the settings become the saved ones.
+        """Resume from the `state_dict` of an optimizer of the same class.
+
+        The hyperparameters become the saved ones.
 
         Parameters
         ----------
@@ -131,8 +150,8 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            If it is of another class, names are missing or unknown, or a value is none that a
-            state can have; then nothing has changed.
+            If it is of another class, names are missing or unexpected, or a value is out of range;
+            then nothing has changed.
         """
         new = {name: np.array(value) for name, value in state.items()}
         name, fresh = type(self).__name__, copy.copy(self)
@@ -167,17 +186,22 @@ class Optimizer:
             if any(a.dtype.kind != "f" or a.dtype == np.float16 for a in arrays):
                 raise ValueError(f"{fresh!r}: the state holds {list(map(kind, arrays))}")
             if not all(np.isfinite(a).all() for a in arrays):
-                raise ValueError(f"{fresh!r}: the state holds something else than finite numbers")
+                raise ValueError(f"{fresh!r}: the state holds numbers that are not finite")
         if params is not None and fresh._loaded:
             if not old and (unknown := sorted(set(names) - set(params))):
                 raise ValueError(
-                    f"{fresh!r}: the state is for {unknown[:5]}, which the net has not"
+                    f"{fresh!r}: the state is for {unknown[:5]}, which the net does not have"
                 )
             fresh._bind(list(params.values()) if old else [params[k] for k in names])
         vars(self).update(vars(fresh))
 
     def check_fits(self, params: Sequence[Array]) -> None:
         """Raise unless the optimizer can continue with `params`.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            The trained arrays.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Gradients kept from growing too large."""
+"""Gradient clipping, by the norm of all gradients or by value."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
     Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks,
     https://proceedings.mlr.press/v28/pascanu13.html
 
+    Parameters
+    ----------
+    grads : sequence of arrays
+        All gradients of a step.
+    max_norm : float
+        Maximum norm, positive.
+
     Returns
     -------
     list of arrays
-        The very arrays that came if they are short enough, else new ones: `grads` stays as it is.
+        The same arrays if their norm is small enough, else new ones: `grads` stays as it is.
 
     Raises
     ------
@@ -38,7 +45,19 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
 
 
 def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
-    """Each number of each gradient moved into ``[-max_value, max_value]``, in new arrays.
+    """Clip each element of each gradient to ``[-max_value, max_value]``.
+
+    Parameters
+    ----------
+    grads : sequence of arrays
+        The gradients, which stay as they are.
+    max_value : float
+        The limit, positive.
+
+    Returns
+    -------
+    list of arrays
+        New arrays.
 
     Raises
     ------

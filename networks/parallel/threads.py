@@ -23,40 +23,40 @@ from ..network import Network, call
 
 
 class DataParallel(Network):
-    """``y = net(x)``, each thread with a share of the rows;  ``dW`` is the sum over the shares.
+    """``y = net(x)``, with a share of the rows per thread;  ``dW`` is the sum over the shares.
 
     The first share runs on the net itself, the others on copies that share its parameters. After
-    `backward` the net's own gradients are the sums. A share has at least two rows, so that a small
+    `backward` the net's own gradients are the sums. A share has at least two rows, so a small
     batch has fewer shares.
 
     Parameters
     ----------
     net : Layer
-        A net whose output has one row for each row of its inputs, and which treats each row alone
-        (for BatchNorm see below). Its state and indices are those of the DataParallel too: files
-        that one has saved, the other can load.
+        A net whose output has one row for each row of its inputs, and which treats each row
+        separately (for BatchNorm see below). The DataParallel has the same state: either can load
+        a file that the other saved.
     threads : int, default 2
-        The largest number of shares, and of threads.
+        Maximum number of shares, and of threads.
 
     Raises
     ------
     ImportError
         If threadpoolctl is not installed.
     ValueError
-        From `forward`, if the input arrays have different numbers of rows, or an output has
-        another number.
+        If `threads` is below 1; from `forward`, if the input arrays have different numbers of
+        rows, or an output has another number.
 
     Notes
     -----
     Arrays are split along their first axis; Python numbers go to every share. BatchNorm normalizes
     each share by the share's mean and variance; its running averages become the mean of the shares'
-    averages, weighted by rows. A layer that draws, such as Dropout, uses its own Generator in the
+    averages, weighted by rows. A random layer, such as Dropout, uses its own Generator in the
     first share and a Generator seeded from its state in each further share: equal seeds give equal
     bits for an equal number of threads.
 
-    Meanwhile BLAS is held to one thread, because its threads would compete with these; see
-    `one_blas_thread`. Convolution nets gain most. Products of large matrices, as dense nets have
-    them, are faster by the threads of BLAS.
+    Meanwhile BLAS is limited to one thread, because its threads would compete with these; see
+    `one_blas_thread`. Convolutional nets gain most. For the large matrix products of dense nets,
+    BLAS's own threads are faster.
     """
 
     part_names = ("layers",)  # the name that a state leaves out
@@ -150,11 +150,16 @@ class DataParallel(Network):
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, in all of the process, until the last who asked for it has left.
+    """Limit BLAS to one thread, in the whole process, until all such contexts have ended.
 
     `DataParallel` enters it in forward and in backward, `Trainer.fit` around all of its steps: if
-    BLAS starts its threads in between, they spin for a while after the work and slow the next
+    BLAS used its threads in between, they would spin for a while after the work and slow the next
     shares down.
+
+    Returns
+    -------
+    context manager
+        For a ``with`` statement.
     """
     global _holders, _limit
     with _lock:
@@ -182,7 +187,7 @@ _limit: Any = None
 
 @cache
 def _blas() -> Any:
-    """Return the controller of the loaded libraries' threads; to find them takes a millisecond."""
+    """Return the controller of the loaded libraries' threads; finding them takes a millisecond."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:

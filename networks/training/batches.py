@@ -1,4 +1,4 @@
-"""Batches of rows of arrays, which are checked and never copied as a whole, or of an iterable.
+"""Batches of the rows of arrays, which are checked and never copied as a whole, or of an iterable.
 
 Inputs and targets are arrays or nested tuples of arrays, for nets of several inputs and outputs.
 """
@@ -33,16 +33,16 @@ class Batches:
     drop_last : bool, default False
         Leave out a last batch that is smaller.
     caller : str
-        What the errors begin with.
+        Beginning of the error messages.
 
     Raises
     ------
     TypeError
-        If the arrays do not hold real numbers, x is alone and no iterable of batches, or an
-        iterable comes with an option that only arrays can follow.
+        If the arrays do not hold real numbers, x alone is no iterable of batches, or an option
+        that needs arrays comes with an iterable.
     ValueError
-        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is no
-        integer of at least 1.
+        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is not
+        an integer of at least 1.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Batches:
                 if len(array) != count:
                     raise ValueError(
                         f"{self.caller}: {first} has {count} rows and {place} {len(array)}, "
-                        "expected as many in each"
+                        "expected equal numbers"
                     )
                 if found := nonfinite(array):
                     raise ValueError(f"{self.caller}: {place}{found}, expected finite numbers")
@@ -106,7 +106,7 @@ class Batches:
 
     @property
     def count(self) -> int | None:
-        """Number of batches, None if it is not known beforehand."""
+        """Number of batches, None if it is not known in advance."""
         if self.samples is None:
             return None
         return self.samples // self.size if self.drop_last else -(-self.samples // self.size)
@@ -119,7 +119,7 @@ class Batches:
         return part
 
     def few(self) -> Batches | None:
-        """Return two rows or the first batch to try things on; None if that might use it up."""
+        """Return two rows or the first batch for a trial; None if that might use up an iterable."""
         if self.iterable is None:
             return self.subset(np.arange(2) if self.rows is None else self.rows[:2])
         if isinstance(self.iterable, list) and self.iterable:
@@ -127,7 +127,7 @@ class Batches:
         return None
 
     def once(self, order: Array | None = None, start: int = 0) -> Iterator[Batch]:
-        """Go through the data once, from batch `start` on; `order` is one of the rows of arrays."""
+        """Iterate over the data once, from batch `start` on, with the rows of arrays in `order`."""
         if self.iterable is not None:
             yield from self._given(self.iterable, start)
             return
@@ -145,8 +145,8 @@ class Batches:
                 yield as_batch(f"{self.caller}: batch {i}", batch)
         if i < 0:
             raise ValueError(
-                f"{self.caller}: the iterable gave no batch; a generator runs only once, "
-                "so give a list or an object whose __iter__ starts anew"
+                f"{self.caller}: the iterable yields no batch; a generator runs only once, "
+                "so pass a list or an object whose __iter__ starts anew"
             )
 
 
@@ -179,7 +179,7 @@ def as_rows(name: str, value: Any) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """Return `value` as an array; those of other libraries that follow NumPy's protocols stay."""
+    """Return `value` as an array; one of another library with NumPy's protocols is kept."""
     if type(value) is np.ndarray or isinstance(value, np.ma.MaskedArray):
         return value
     if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray):
@@ -220,7 +220,7 @@ def joined(parts: list[Any]) -> Any:
 
 
 def cast(value: Any, dtype: Any) -> Any:
-    """Return floats in `dtype`, a net's own, and anything else, or without a dtype, as it is."""
+    """Return floats in `dtype`, that of a net; anything else is returned as it is."""
     if type(value) is tuple:
         return tuple(cast(part, dtype) for part in value)
     if dtype is None or getattr(getattr(value, "dtype", None), "kind", "") != "f":
@@ -237,7 +237,7 @@ def dtype_of(net: Any) -> Any:
 def nonfinite(array: Array) -> str:
     """Say where the first NaN or infinite value is and what it is, or return ``""``.
 
-    Goes through the rows in blocks, so that little of a `numpy.memmap` is in memory at a time.
+    It reads the rows in blocks, so that little of a `numpy.memmap` is in memory at a time.
     """
     if array.dtype.kind != "f":
         return ""
@@ -254,7 +254,7 @@ def nonfinite(array: Array) -> str:
 
 
 def _take(value: Any, rows: Any) -> Any:
-    """``array[rows]`` of each array, by a fifth faster where NumPy would not copy all of it."""
+    """``array[rows]`` of each array; `take` is a fifth faster where it does not copy the whole."""
     if isinstance(value, tuple):
         return tuple(_take(part, rows) for part in value)
     if value is None or isinstance(rows, slice):

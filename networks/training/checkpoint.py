@@ -26,7 +26,7 @@ _OLD_FORMAT = 2  # of version 0.1.0
 
 
 def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Find before a training what would keep `save_training` from saving it.
+    """Check before a training that `save_training` will be able to save it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
         if not callable(getattr(trainer.optimizer, name, None)):
             raise TypeError(
                 f"{type(trainer.optimizer).__name__} has no {name}(), which a checkpoint needs: "
-                "state_dict() returns arrays by name, load_state_dict(state) goes on from them"
+                "state_dict() returns arrays by name, load_state_dict(state) resumes from them"
             )
     check_writable(path)
 
@@ -47,10 +47,10 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
 def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
     """Write the state of `trainer` to `path`.
 
-    That is the state of the net and of the optimizer, the history, how far a `fit` is, and every
-    `numpy.random.Generator` that is `trainer.rng` or that attributes, lists, tuples and dicts of
-    net, loss, optimizer, schedule or penalty lead to, however deep. Not saved are the data, the
-    options, and what a function or the transform of a `fit` keeps for itself.
+    That is the state of the net and of the optimizer, the history, the position within a `fit`,
+    and every `numpy.random.Generator`: `trainer.rng` and those in attributes, lists, tuples and
+    dicts of net, loss, optimizer, schedule or penalty, at any depth. Not saved are the data, the
+    options, and what a function or the transform of a `fit` stores itself.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
     Raises
     ------
     ValueError
-        If the file is damaged or does not fit; then nothing has changed.
+        If the file is damaged or does not match; then nothing has changed.
     """
     arrays = read_npz(path)
     try:
@@ -129,7 +129,7 @@ class _Saved:
         losses, rows = arrays["step_losses"].tolist(), text["epochs"]
         numbers = [*losses, *(number for row in rows for number in row.values())]
         if not isinstance(rows, list) or not all(isinstance(n, int | float) for n in numbers):
-            raise ValueError("the history holds something else than numbers")
+            raise ValueError("the history holds values that are not numbers")
         self.history = History()
         self.history.step_losses, self.history.epochs = losses, rows
         self.run = None
@@ -140,7 +140,7 @@ class _Saved:
             self.run.check()
 
     def check_fits(self, trainer: Trainer) -> None:
-        """Raise if `trainer` is of another make; it stays as it is."""
+        """Raise if `trainer` is constructed differently; it stays as it is."""
         net = trainer.net.state_dict()
         _check_same("parameters or buffers", self.net, net)
         trainer.net.matched_state(self.net)
@@ -148,7 +148,7 @@ class _Saved:
             _check_same("best weights", self.run.best_weights, net)
             trainer.net.matched_state(self.run.best_weights)
         if unknown := sorted(set(self.frozen) - {place for place, _ in walk(trainer.net)}):
-            raise ValueError(f"frozen are {unknown}, which the net has not")
+            raise ValueError(f"frozen are {unknown}, which the net does not have")
         if isinstance(trainer.optimizer, Optimizer):
             _load_optimizer(copy.copy(trainer.optimizer), self.optimizer, trainer.net)
         else:
@@ -203,15 +203,15 @@ def _frozen(net: Any) -> list[str]:
 
 
 def _from_old(text: dict[str, Any]) -> dict[str, Any]:
-    """Return the text of an older file as it is written now.
+    """Convert the text of an older file to the present format.
 
-    The loss of the batches done of an epoch cannot be carried over: that epoch's counts the rest.
+    The loss of an unfinished epoch's batches is not in it: that epoch's loss is of the others.
     """
     run = text["run"]
     if run is not None:
         run = dict(run)
         if not (isinstance(run.pop("loss"), float) and isinstance(run.pop("rows"), int)):
-            raise ValueError("a run's loss and rows are no numbers")
+            raise ValueError("a run's loss and rows are not numbers")
         new = vars(Run(None, None, True))
         added = ("drop_last", "share", "sums", "split_state", "stopped")
         run = run | {"best_value": run.pop("best_loss")} | {name: new[name] for name in added}

@@ -23,7 +23,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the loss over all batches, in evaluation mode, and each metric of all their rows.
 
-    By default the metric is `accuracy` where the targets are labels, an integer for each row; rows
+    By default the metric is `accuracy` if the targets are labels, an integer for each row; rows
     that the loss ignores are left out.
     """
     dtype, mean = dtype_of(net), MeanLoss()
@@ -50,11 +50,10 @@ def evaluate(
 def try_evaluation(
     net: Any, loss: Any, batches: Batches, metrics: Metrics | None
 ) -> list[str] | None:
-    """Return the names that `evaluate` would give, or raise what it would, seen on two rows.
+    """Return the names that `evaluate` would return, or raise its error, found on two rows.
 
-    None says that one cannot know, since an iterable may run only once.
-
-    A metric may need more of them, such as rows of every class: only if all rows fail it counts.
+    None means unknown, since an iterable may run only once. A metric may need more rows, such as
+    some of every class: it fails only if it fails on all rows.
     """
     few = batches.few()
     if few is None:
@@ -84,7 +83,7 @@ def _all_rows(parts: list[Any]) -> Any:
     try:
         return joined(parts)
     except ValueError as error:
-        error.add_note("a metric is of all rows at once, so that batches must fit together")
+        error.add_note("a metric is evaluated on all rows at once, so batches must have one shape")
         raise
 
 
@@ -96,7 +95,7 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
     TypeError
         If it is no sequence or dict of functions.
     ValueError
-        If two have one name, or one that of the loss.
+        If two have the same name, or one has that of the loss.
     """
     is_dict = isinstance(metrics, Mapping)
     functions = list(metrics.values()) if is_dict else metrics
@@ -109,7 +108,7 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
         if name == "loss" or name in named:
             raise ValueError(
                 f"{caller}: {name!r} names two metrics, or the loss and a metric; "
-                "give each a name of its own: metrics={name: metric, ...}"
+                "give them different names: metrics={name: metric, ...}"
             )
         named[name] = metric
     return named
@@ -123,23 +122,24 @@ def _name(metric: Any) -> str:
 class MeanLoss:
     """The loss of several batches as if they were one: ``sum(loss * total) / sum(total)``.
 
-    ``total`` is what the loss divided by; a sum is added up, and a loss without ``total`` counts by
-    its rows. A `SumLoss` is put together from the means of its parts, each with its own totals.
+    ``total`` is what the loss was divided by; a loss with reduction "sum" is added up, and a loss
+    without ``total`` is weighted by its rows. A `SumLoss` is the sum of the means of its parts,
+    each with its own totals.
 
     Parameters
     ----------
     sums : list of [float, float, float], optional
-        Go on from these: for each part what it counts, the sum and the sum of the totals, which
-        is 0 for a loss that is added up.
+        Continue from these: for each part its factor, the sum and the sum of the totals, which is
+        0 for a loss that is added up.
     """
 
     def __init__(self, sums: list[list[float]] | None = None) -> None:
         self.sums = [] if sums is None else sums
 
     def add(self, loss: Any, value: float, rows: int) -> None:
-        """Add a batch whose loss has just been computed; `value` may hold a penalty beside it."""
+        """Add a batch whose loss has just been computed; `value` may include a penalty."""
         parts = _parts(loss, value, rows)
-        if len(parts) > 1:  # of a SumLoss; a penalty is what is more
+        if len(parts) > 1:  # of a SumLoss; the rest is the penalty
             rest = value - sum(factor * part for factor, part, _ in parts)
             parts.append((1.0, rest, float(rows)))
         if not self.sums:
@@ -159,7 +159,7 @@ class MeanLoss:
 
 
 def _parts(loss: Any, value: float, rows: int) -> list[tuple[float, float, float | None]]:
-    """Return for each part of a loss what it counts, its latest value, and what that is over."""
+    """Return for each part of a loss its factor, its latest value, and that value's `total`."""
     if isinstance(loss, SumLoss):
         return [
             (factor * f, part, total)

@@ -1,4 +1,4 @@
-"""How large the values and gradients are in each layer: vanishing gradients are seen here."""
+"""Gradient flow: the norms of values and gradients layer by layer, to see them vanish."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def gradient_flow(net: Any, loss: Any, x: Any, t: Any) -> GradientFlow:
-    """Run one step forward and backward, and take the norms of what passes each layer.
+    """Run one step forward and backward, and record the norms of what passes each layer.
 
     It runs on a copy, in the net's mode; net, loss and Generators stay as they are.
 
@@ -35,7 +35,7 @@ def gradient_flow(net: Any, loss: Any, x: Any, t: Any) -> GradientFlow:
     Returns
     -------
     GradientFlow
-        Its ``rows``, one per layer that has no parts; it prints as a table and has ``plot()``.
+        Its ``rows``, one per layer without parts; it prints as a table and has ``plot()``.
     """
     net, loss = copy.deepcopy((net, loss))
     squares: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""What training has recorded: losses, metrics and times."""
+"""History: the losses, metrics and times of a training."""
 
 from __future__ import annotations
 
@@ -53,9 +53,16 @@ class History:
         return f"History({steps} steps, {epochs} epochs of {', '.join(self.names) or 'nothing'})"
 
     def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
-        """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss.
+        """Write one line per epoch, or with `steps` one per step.
 
-        A cell is empty where the number is missing or NaN.
+        A cell is empty if the number is missing or NaN.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file, which is overwritten.
+        steps : bool, default False
+            Write each step's number, from 1, and its loss.
         """
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -73,8 +80,8 @@ class History:
         Returns
         -------
         matplotlib Figure
-            Jupyter shows it; save it with ``figure.savefig(path)``. Unknown to pyplot, it needs no
-            closing.
+            Jupyter shows it; save it with ``figure.savefig(path)``. It is not registered with
+            pyplot and need not be closed.
 
         Raises
         ------

@@ -9,13 +9,13 @@ from typing import Self
 
 
 class Interrupted(BaseException):
-    """Raised by `Interruption.check` and nothing else: so it always comes between two steps."""
+    """Raised by `Interruption.check` alone, so that it always comes between two steps."""
 
 
 class Interruption:
-    """Within it the first Ctrl-C is noted, for `check` to raise; a second is raised at once.
+    """Within this context the first Ctrl-C is recorded for `check`; a second is raised at once.
 
-    Does nothing outside the main thread, or where the program handles SIGINT itself.
+    It does nothing outside the main thread, or if the program handles SIGINT itself.
     """
 
     def __init__(self) -> None:

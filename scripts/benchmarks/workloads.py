@@ -1,4 +1,4 @@
-"""The workloads: nets, losses, optimizers and batches that all peers share."""
+"""The workloads: the nets, losses, optimizers and batches of all peers."""
 
 from __future__ import annotations
 

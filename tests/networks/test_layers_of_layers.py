@@ -164,7 +164,7 @@ def affine():
 
 def test_one_layer_in_two_of_a_nets_places_is_an_error():
     layer = affine()
-    with pytest.raises(ValueError, match=r"stands at 0 and 1\.block; a layer remembers one"):
+    with pytest.raises(ValueError, match=r"is at 0 and 1\.block; a layer remembers one"):
         Sequential(layer, Residual(layer))
 
 
