@@ -38,7 +38,7 @@ def check_gradients(
     rng : numpy.random.Generator, optional
         Draws the upstream gradient and the elements to check; by default one of a seed of its own.
     max_elements : int, default 100
-        Of each larger array, so many random elements are checked; each costs five forwards or more.
+        Of each larger array, so many random elements are checked; each costs two forwards or more.
     rtol : float, default 1e-6
         Relative error allowed, beyond what rounding explains.
 

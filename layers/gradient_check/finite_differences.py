@@ -11,14 +11,21 @@ import numpy as np
 
 from ..base import Array
 
-Line = Callable[[float], Array]  # the outputs, each times its dout, at a place on the line
-
 # Powers of ten of the step, relative to the scale of x.
 _STEPS = (-15.0, -13.5, -12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
 _SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
 _CLOSE = 5e-4  # the error that counts, at most, where the smallest steps agree with the claim
 _JUMP = 1e6  # a jump is so many times what rounding explains
 _EPS = float(np.finfo(np.float64).eps)
+
+
+class Line(NamedTuple):
+    """The outputs, each times its dout, as a function `at` of a number near `x`; there, `here`."""
+
+    at: Callable[[float], Array]
+    x: float
+    scale: float
+    here: Array
 
 
 class Slope(NamedTuple):
@@ -65,17 +72,30 @@ class Verdict(NamedTuple):
     noise: Noise
 
 
-def slope(line: Line, x: float, step: float) -> Slope:
+def quick(line: Line) -> tuple[float, float]:
+    """Return the slope by the step that is best for most functions, and how its sides differ."""
+    step = 1e-5 * line.scale
+    before, after = line.x - step, line.x + step
+    with np.errstate(all="ignore"):
+        try:
+            low, high = line.at(before), line.at(after)
+        except (ValueError, ArithmeticError):  # outside the domain
+            return np.nan, np.nan
+        gap = float(np.abs(high - line.here - (line.here - low)).sum()) / step
+        return float((high - low).sum()) / (after - before), gap
+
+
+def slope(line: Line, step: float) -> Slope:
     """Return the slope at `x` by central differences and Richardson's extrapolation to step 0.
 
     Richardson (1911), The approximate arithmetical solution by finite differences of physical
     problems, https://doi.org/10.1098/rsta.1911.0009
     """
+    x, here = line.x, line.here
     places = [x + k * step for k in (-1.0, -0.5, 0.5, 1.0)]
     with np.errstate(all="ignore"):
-        here = line(x)
         try:
-            a, b, c, d = (line(place) for place in places)
+            a, b, c, d = (line.at(place) for place in places)
             far = float((d - a).sum()) / (places[3] - places[0])
             near = float((c - b).sum()) / (places[2] - places[1])
         except (ValueError, ArithmeticError):  # outside the domain, or no step at all
@@ -92,16 +112,17 @@ def slope(line: Line, x: float, step: float) -> Slope:
     return found if np.isfinite(found).all() else _nothing(step)
 
 
-def slope_of_each(line: Line, x: float, step: float) -> Array:
+def slope_of_each(line: Line, step: float) -> Array:
     """Return the slope of each output at `x`, by the same extrapolation."""
 
     def central(h: float) -> Array:
-        return (line(x + h) - line(x - h)) / ((x + h) - (x - h))
+        before, after = line.x - h, line.x + h
+        return (line.at(after) - line.at(before)) / (after - before)
 
     return (4 * central(step / 2) - central(step)) / 3
 
 
-def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verdict:
+def judge(line: Line, claim: float, rtol: float) -> Verdict:
     """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
 
     A claim that agrees with the smallest steps is right. Else the smallest step that rounding
@@ -109,9 +130,9 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     sharpen it. A kink is told by one-sided slopes whose difference stays when the step shrinks;
     there, any claim between them is right. Where the difference grows instead, the function jumps.
     """
-    line = _of_reached(line, x, scale)
-    tried = sorted(_slopes(line, x, scale), key=lambda s: s.step)
-    noise = rounding(line, x, scale)
+    line, scale = _of_reached(line), line.scale
+    tried = sorted(_slopes(line), key=lambda s: s.step)
+    noise = rounding(line)
     if not tried:
         return Verdict("undecided", _nothing(scale), noise)
     tried = [s.blurred(noise) for s in tried]
@@ -137,7 +158,7 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     return Verdict("right" if agrees(best, claim, rtol) else "wrong", best, noise)
 
 
-def rounding(line: Line, x: float, scale: float) -> Noise:
+def rounding(line: Line) -> Noise:
     """Estimate rounding inside the function from a table of differences at tiny spacings.
 
     Differences of a high order cancel what is smooth and leave noise, larger by the binomial
@@ -146,9 +167,9 @@ def rounding(line: Line, x: float, scale: float) -> Noise:
     found = [Noise()]
     for spacing in (1e-13, 1.3e-12, 1.7e-11):
         sides = []
-        for step in (spacing * scale, -spacing * scale):  # a kink or jump at x is no noise
+        for step in (spacing * line.scale, -spacing * line.scale):  # a kink or jump at x is no noise
             try:
-                rows = np.array([line(x + k * step) for k in range(1, 8)])
+                rows = np.array([line.at(line.x + k * step) for k in range(1, 8)])
             except (ValueError, ArithmeticError):
                 continue
             with np.errstate(all="ignore"):
@@ -223,22 +244,23 @@ def _nothing(step: float) -> Slope:
     return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
 
 
-def _of_reached(line: Line, x: float, scale: float) -> Line:
+def _of_reached(line: Line) -> Line:
     """Return the line of the outputs that change with x; how others are rounded is no noise."""
-    here = line(x)
-    reached = np.zeros(here.shape, bool)
+    reached = np.zeros(line.here.shape, bool)
     with np.errstate(all="ignore"):
         for step in (1e-3, -1e-3, 1.0, -1.0, 1e9, -1e9):
             try:
-                reached |= line(x + step * scale) != here
+                reached |= line.at(line.x + step * line.scale) != line.here
             except (ValueError, ArithmeticError):
                 continue
-    return (lambda t: line(t)[reached]) if reached.any() else line
+    if not reached.any():
+        return line
+    return line._replace(at=lambda t: line.at(t)[reached], here=line.here[reached])
 
 
-def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:
+def _slopes(line: Line) -> Iterator[Slope]:
     """Yield the slopes over the ladder of steps; a step that leaves the domain is skipped."""
     for power in _STEPS:
-        found = slope(line, x, scale * 10.0**power)
+        found = slope(line, line.scale * 10.0**power)
         if np.isfinite(found.error):
             yield found

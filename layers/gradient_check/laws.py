@@ -107,7 +107,7 @@ def _check_changed_parameters(
     used.backward(random_like(used.forward(*as_floats(inputs)), rng))
     for param in used.params:
         param += 0.1 * (np.abs(param).max(initial=0.0) or 1.0) * rng.standard_normal(param.shape)
-    compare(used.layer, inputs, rng, 20)
+    compare(used.layer, inputs, rng, again=True)
 
 
 def _check_evaluation(
@@ -125,7 +125,7 @@ def _check_evaluation(
     first, then = again.layer.forward(*values), again.layer.forward(*values)
     require_same(f"{name}: forward twice gives two answers", first, then)
     require_same(text, new.layer.forward(*values), first)
-    compare(used.layer, inputs, rng, 20)
+    compare(used.layer, inputs, rng, again=True)
 
 
 def _check_state(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
@@ -149,7 +149,7 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
     twice = map_leaves(lambda leaf: np.concatenate([leaf[:1], leaf]), (y, t))
     text = f"{title(layer)}: a row of weight 2 is not a row given twice"
     require_same(text, layer.forward(*twice), layer.forward(y, t, weights))
-    compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, 20)
+    compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, again=True)
 
 
 def _check_arrangement(
@@ -176,7 +176,7 @@ def _check_batch_of_one(
         if evaluating is None:
             raise
         layer = evaluating
-    compare(layer, one, rng)
+    compare(layer, one, rng, again=True)
     used, new = FrozenCopy(layer), FrozenCopy(layer)
     batch = used.forward(*as_floats(inputs))
     text = f"{title(layer)}: forward gives another answer after a larger batch"
