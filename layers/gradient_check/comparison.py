@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import at, leaves, replaced
-from .behaviour import Observation, check_backward_params, observe
+from .behaviour import Observation, check_backward_params, check_repetition, observe
 from .claims import Claim, element, title
 from .errors import GradientError
 from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope, slope_of_each
@@ -40,6 +40,7 @@ def compare(
         if np.size(leaf) == 0:
             raise ValueError(f"{where} is empty, of shape {np.shape(leaf)}: nothing to check")
     seen = observe(layer, inputs, rng)
+    check_repetition(layer, seen, rng)
     if not seen.claims:
         raise ValueError(f"{seen.title}: no float input and no parameter to differentiate")
     if again:
@@ -70,7 +71,9 @@ class _Variable:
     def __init__(self, seen: Observation, claim: Claim) -> None:
         self.seen, self.path = seen, claim.path
         self.name, self.gradient = claim.name, claim.gradient
-        self.value = dict(leaves(seen.inputs))[self.path] if self.path else seen.copy.params[claim.k]
+        self.value = (
+            dict(leaves(seen.inputs))[self.path] if self.path else seen.copy.params[claim.k]
+        )
         self.base = np.array(self.value, np.float64)
         self.typical = _typical(self.base)
         self.dout = _flat(seen.dout)

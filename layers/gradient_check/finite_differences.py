@@ -167,7 +167,10 @@ def rounding(line: Line) -> Noise:
     found = [Noise()]
     for spacing in (1e-13, 1.3e-12, 1.7e-11):
         sides = []
-        for step in (spacing * line.scale, -spacing * line.scale):  # a kink or jump at x is no noise
+        for step in (
+            spacing * line.scale,
+            -spacing * line.scale,
+        ):  # a kink or jump at x is no noise
             try:
                 rows = np.array([line.at(line.x + k * step) for k in range(1, 8)])
             except (ValueError, ArithmeticError):
