@@ -12,7 +12,7 @@ from ..nested import at, leaves, replaced
 from .behaviour import Observation, check_backward_params, check_repetition, observe
 from .claims import Claim, element, title
 from .errors import GradientError
-from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope, slope_of_each
+from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope
 from .frozen_copy import FrozenCopy
 from .hints import likely_relation
 
@@ -33,10 +33,10 @@ def compare(
     through all its elements is enough, unless it leaves a doubt.
     """
     for path, leaf in leaves(inputs):
-        where = f"{title(layer)}: inputs{at(path)}"
-        if not isinstance(leaf, np.ndarray | np.generic | int | float | list | None):
-            kind = f"{type(leaf).__module__}.{type(leaf).__qualname__}".removeprefix("builtins.")
-            raise TypeError(f"{where} is a {kind}, expected a NumPy array or a number")
+        where, kind = f"{title(layer)}: inputs{at(path)}", type(leaf)
+        if not issubclass(kind, np.ndarray | np.generic | int | float | list | None):
+            came = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+            raise TypeError(f"{where} is a {came}, expected a NumPy array or a number")
         if np.size(leaf) == 0:
             raise ValueError(f"{where} is empty, of shape {np.shape(leaf)}: nothing to check")
     seen = observe(layer, inputs, rng)
@@ -112,8 +112,11 @@ class _Variable:
 
     def relation(self, places: list[Place], step: float) -> str:
         """Name the likely mistake, from what a step in each element does to each output."""
-        lines = [self.line(place, 1.0) for place in places]
-        effects = [slope_of_each(line, step * line.scale) for line in lines]
+        effects = []
+        for place in places:
+            line = self.line(place, 1.0)
+            low, high = line.x - 0.1 * step * line.scale, line.x + 0.1 * step * line.scale
+            effects.append((line.at(high) - line.at(low)) / (high - low))
         lengths = [len(v) for _, v in leaves(self.seen.inputs) if np.ndim(v)]
         others = {c.name: c.gradient for c in self.seen.claims if c.name != self.name}
         return likely_relation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from math import comb
 from typing import NamedTuple
@@ -112,16 +112,6 @@ def slope(line: Line, step: float) -> Slope:
     return found if np.isfinite(found).all() else _nothing(step)
 
 
-def slope_of_each(line: Line, step: float) -> Array:
-    """Return the slope of each output at `x`, by the same extrapolation."""
-
-    def central(h: float) -> Array:
-        before, after = line.x - h, line.x + h
-        return (line.at(after) - line.at(before)) / (after - before)
-
-    return (4 * central(step / 2) - central(step)) / 3
-
-
 def judge(line: Line, claim: float, rtol: float) -> Verdict:
     """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
 
@@ -131,11 +121,11 @@ def judge(line: Line, claim: float, rtol: float) -> Verdict:
     there, any claim between them is right. Where the difference grows instead, the function jumps.
     """
     line, scale = _of_reached(line), line.scale
-    tried = sorted(_slopes(line), key=lambda s: s.step)
     noise = rounding(line)
+    tried = [slope(line, scale * 10.0**power) for power in _STEPS]
+    tried = [s.blurred(noise) for s in tried if np.isfinite(s.error)]
     if not tried:
         return Verdict("undecided", _nothing(scale), noise)
-    tried = [s.blurred(noise) for s in tried]
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
@@ -143,7 +133,10 @@ def judge(line: Line, claim: float, rtol: float) -> Verdict:
     best = _chained(tried)
     close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
     is_local = best.step < 0.01 * scale or not jumps
-    if is_local and agrees(close, claim, rtol) and not _has_sides(best, tried):
+    i = tried.index(best)
+    fine, coarse = tried[max(i - 1, 0)], best
+    has_sides = _has_sides(fine, coarse, abs(best.value))
+    if is_local and agrees(close, claim, rtol) and not has_sides:
         return Verdict("right", best, noise)
     if jumps:
         return Verdict("jump", near[-1][0], noise)
@@ -167,10 +160,8 @@ def rounding(line: Line) -> Noise:
     found = [Noise()]
     for spacing in (1e-13, 1.3e-12, 1.7e-11):
         sides = []
-        for step in (
-            spacing * line.scale,
-            -spacing * line.scale,
-        ):  # a kink or jump at x is no noise
+        for side in (1, -1):  # a kink or jump at x is no noise
+            step = side * spacing * line.scale
             try:
                 rows = np.array([line.at(line.x + k * step) for k in range(1, 8)])
             except (ValueError, ArithmeticError):
@@ -210,14 +201,6 @@ def _chained(tried: list[Slope]) -> Slope:
     return best
 
 
-def _has_sides(found: Slope, tried: list[Slope]) -> bool:
-    """Whether the sides differ, and as much at another step."""
-    i = tried.index(found)
-    other = (tried[:i][-1:] or tried[1:2] or tried)[0]
-    least = max(30 * found.error, 0.01 * abs(found.value))
-    return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
-
-
 def _kink(
     tried: list[Slope], sharp: list[Slope], claim: float, rtol: float
 ) -> tuple[str, Slope] | None:
@@ -225,12 +208,16 @@ def _kink(
     i = tried.index(sharp[0])
     i += tried[i + 1 : i + 2] == sharp[1:2]
     fine, coarse = tried[i], tried[min(i + 1, len(tried) - 1)]
-    size = max(abs(claim), abs(fine.value))
-    if fine.gap <= max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap):
+    if not _has_sides(fine, coarse, max(abs(claim), abs(fine.value))):
         return None
     slack = rtol * max(abs(fine.low), abs(fine.high)) + 10 * fine.error + fine.blur
     inside = fine.low - slack <= claim <= fine.high + slack
     return "kink" if inside else "wrong", fine._replace(is_kink=True)
+
+
+def _has_sides(fine: Slope, coarse: Slope, size: float) -> bool:
+    """Whether the sides differ beyond the error, and not because they curve, as at larger steps."""
+    return fine.gap > max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap)
 
 
 def _grows(fine: Slope, coarse: Slope) -> bool:
@@ -259,11 +246,3 @@ def _of_reached(line: Line) -> Line:
     if not reached.any():
         return line
     return line._replace(at=lambda t: line.at(t)[reached], here=line.here[reached])
-
-
-def _slopes(line: Line) -> Iterator[Slope]:
-    """Yield the slopes over the ladder of steps; a step that leaves the domain is skipped."""
-    for power in _STEPS:
-        found = slope(line, line.scale * 10.0**power)
-        if np.isfinite(found.error):
-            yield found
