@@ -162,11 +162,8 @@ def _comparing(kind: Any, name: str) -> type:
 
 def rounding_of(dout: Any) -> float:
     """Return what rounding may add to a sum over `dout`, however small that sum is."""
-    arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if leaf is not None]
-    return sum(
-        64 * float(np.finfo(a.dtype if a.dtype.kind == "f" else float).eps * np.abs(a).sum())
-        for a in arrays
-    )
+    arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if is_float(leaf)]
+    return sum(64 * float(np.finfo(array.dtype).eps * np.abs(array).sum()) for array in arrays)
 
 
 def as_floats(value: Any, dtype: DTypeLike = np.float64) -> Any:

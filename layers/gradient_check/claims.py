@@ -82,13 +82,8 @@ def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
     try:
         grads = copy.grads
     except AttributeError as error:
-        missing = ", ".join(
-            f"{place}.d{n}".lstrip(".")
-            for place, part in walk(copy.layer)
-            for n in getattr(part, "param_names", ())
-            if not hasattr(part, f"d{n}")
-        )
-        raise GradientError(f"{name}: backward assigned no {missing or 'grads'}") from error
+        whose = "" if error.obj is copy.layer else f" of {title(error.obj)}"
+        raise GradientError(f"{name}: backward assigned no {error.name}{whose}") from error
     labels = gradient_names(copy.layer)
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
         fitting = _fitting(name, labels[k], param, grad, copy.dtype, "its parameter")

@@ -36,13 +36,13 @@ class Slope(NamedTuple):
     two one-sided slopes; all subgradients lie between.
     """
 
-    value: float
-    rough: float
-    error: float
-    noise: float
-    low: float
-    high: float
     step: float
+    value: float = 0.0
+    rough: float = np.inf
+    error: float = np.inf
+    noise: float = np.inf
+    low: float = 0.0
+    high: float = 0.0
     is_kink: bool = False
     blur: float = 0.0  # what rounding inside the function adds to the gap
 
@@ -62,14 +62,6 @@ class Noise(NamedTuple):
 
     of_sum: float = 0.0
     of_each: float = 0.0
-
-
-class Verdict(NamedTuple):
-    """Whether a claimed slope is right, wrong, a subgradient at a kink, or cannot be judged."""
-
-    kind: str  # "right", "wrong", "kink", "jump" or "undecided"
-    slope: Slope
-    noise: Noise
 
 
 def quick(line: Line) -> tuple[float, float]:
@@ -99,7 +91,7 @@ def slope(line: Line, step: float) -> Slope:
             far = float((d - a).sum()) / (places[3] - places[0])
             near = float((c - b).sum()) / (places[2] - places[1])
         except (ValueError, ArithmeticError):  # outside the domain, or no step at all
-            return _nothing(step)
+            return Slope(step)
         left, right = (here - b) / (x - places[1]), (c - here) / (places[2] - x)
         value = (4 * near - far) / 3
         changed = np.abs(d[d != a]).sum() + np.abs(here).max(initial=0.0)
@@ -108,12 +100,15 @@ def slope(line: Line, step: float) -> Slope:
     rough = abs(near - far)
     # The next order is smaller by about the ratio of this one; at worst it is no better.
     order = rough * min(1.0, 10 * rough / abs(value)) if value else rough
-    found = Slope(value, rough, order + noise, noise, low, high, step)
-    return found if np.isfinite(found).all() else _nothing(step)
+    found = Slope(step, value, rough, order + noise, noise, low, high)
+    return found if np.isfinite(found).all() else Slope(step)
 
 
-def judge(line: Line, claim: float, rtol: float) -> Verdict:
+def judge(line: Line, claim: float, rtol: float) -> tuple[str, Slope, Noise]:
     """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
+
+    Returns whether it is "right", "wrong", a subgradient at a "kink", beside a "jump", or
+    "undecided"; the slope that decided, and how the function rounds.
 
     A claim that agrees with the smallest steps is right. Else the smallest step that rounding
     leaves sharp decides, for a larger one may reach over a kink; larger ones that agree with it
@@ -125,7 +120,7 @@ def judge(line: Line, claim: float, rtol: float) -> Verdict:
     tried = [slope(line, scale * 10.0**power) for power in _STEPS]
     tried = [s.blurred(noise) for s in tried if np.isfinite(s.error)]
     if not tried:
-        return Verdict("undecided", _nothing(scale), noise)
+        return "undecided", Slope(scale), noise
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
@@ -137,18 +132,18 @@ def judge(line: Line, claim: float, rtol: float) -> Verdict:
     fine, coarse = tried[max(i - 1, 0)], best
     has_sides = _has_sides(fine, coarse, abs(best.value))
     if is_local and agrees(close, claim, rtol) and not has_sides:
-        return Verdict("right", best, noise)
+        return "right", best, noise
     if jumps:
-        return Verdict("jump", near[-1][0], noise)
+        return "jump", near[-1][0], noise
     if not sharp:
         best = min((s for s in tried if s.step <= scale), key=lambda s: s.error, default=tried[0])
         if best.error > 0.01 * max(abs(best.value), abs(claim)):
-            return Verdict("undecided", best, noise)
+            return "undecided", best, noise
     elif sharp[0].step < 0.01 * scale and (kink := _kink(tried, sharp, claim, rtol)):
-        return Verdict(*kink, noise)
+        return *kink, noise
     else:
         best = _chained(sharp)
-    return Verdict("right" if agrees(best, claim, rtol) else "wrong", best, noise)
+    return "right" if agrees(best, claim, rtol) else "wrong", best, noise
 
 
 def rounding(line: Line) -> Noise:
@@ -228,10 +223,6 @@ def _grows(fine: Slope, coarse: Slope) -> bool:
 def agrees(found: Slope, claim: float, rtol: float) -> bool:
     """Whether `claim` is the slope found, within ten times its error."""
     return abs(claim - found.value) <= rtol * max(abs(claim), abs(found.value)) + 10 * found.error
-
-
-def _nothing(step: float) -> Slope:
-    return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
 
 
 def _of_reached(line: Line) -> Line:

@@ -12,7 +12,6 @@ from ..base import Array
 from ..nested import leaves, map_leaves
 from ..tree import params_and_grads, state
 from .behaviour import (
-    Observation,
     another,
     as_floats,
     check_backward_params,
@@ -56,14 +55,7 @@ def check_laws(
             seen = observe(layer, inputs, rng, np.float32)
             check_repetition(layer, seen, rng)
             check_backward_params(seen)
-    plain = observe(layer, inputs, np.random.default_rng(0))
-    for text, arrange in (
-        ("with read-only arrays", _read_only),
-        ("with arrays in Fortran's order", _in_fortrans_order),
-        ("with arrays that have gaps in memory", _with_gaps),
-    ):
-        with under(name, text):
-            _check_arrangement(layer, inputs, arrange, plain)
+    _check_arrangements(layer, inputs)
     arrays = [leaf for _, leaf in leaves(as_floats(inputs)) if isinstance(leaf, np.ndarray)]
     if batched and arrays and arrays[0].ndim > 1:
         with under(name, "with a batch of one"):
@@ -140,15 +132,31 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
     compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, again=True)
 
 
-def _check_arrangement(
-    layer: Any, inputs: tuple[Any, ...], arrange: Callable[[Array], Array], plain: Observation
-) -> None:
-    """Compare with plain arrays; the same upstream gradient is drawn for both."""
-    other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
-    require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
-    for a, b in zip(plain.claims, other.claims, strict=True):
-        floor = rounding_of(plain.dout)
-        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient, None, floor)
+def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
+    """Compare arrays in other memory layouts with plain ones, under the same upstream gradient."""
+
+    def read_only(array: Array) -> Array:
+        array.flags.writeable = False
+        return array
+
+    def fortran(array: Array) -> Array:
+        return read_only(np.array(array, order="F"))
+
+    def gaps(array: Array) -> Array:  # every second element of a larger array, backwards
+        wide = np.zeros((*array.shape, 2), array.dtype)[..., 0]
+        wide = wide[..., ::-1] if array.ndim else wide
+        wide[...] = array
+        return read_only(wide)
+
+    plain = observe(layer, inputs, np.random.default_rng(0))
+    floor = rounding_of(plain.dout)
+    for layout, arrange in (("in Fortran's order", fortran), ("that have gaps in memory", gaps)):
+        with under(plain.title, f"with read-only arrays {layout}"):
+            other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
+            require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
+            for a, b in zip(plain.claims, other.claims, strict=True):
+                text = f"{plain.title}: {a.name} is another"
+                require_same(text, a.gradient, b.gradient, None, floor)
 
 
 def _check_batch_of_one(
@@ -207,22 +215,3 @@ def _evaluate(layer: Any) -> None:
         layer.eval()
     elif hasattr(layer, "training"):
         layer.training = False
-
-
-def _read_only(array: Array) -> Array:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def _in_fortrans_order(array: Array) -> Array:
-    return np.array(array, order="F")
-
-
-def _with_gaps(array: Array) -> Array:
-    """Return the array as every second element, backwards, of a larger one."""
-    if not array.ndim:
-        return array.copy()
-    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
-    wide[..., ::-2] = array
-    return wide[..., ::-2]
