@@ -40,8 +40,8 @@ def check_gradients(
     rng : numpy.random.Generator, optional
         Draws the upstream gradient and the elements to check; by default one with a fixed seed.
     max_elements : int, default 100
-        Number of random elements that are checked of a larger array; each costs at least five
-        forwards.
+        Number of random elements that are checked of a larger array; each costs two forwards or
+        more.
     rtol : float, default 1e-6
         Relative error allowed, beyond what rounding explains.
 
