@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class History:
             If matplotlib is not installed.
         """
         shown = ("epoch", "step", "seconds")
-        lines = [n for n in self.names if n == "loss" or n.endswith("_loss")]
+        lines = [n for n in self.names if re.search(r"(^|_)loss(_\d+)?$", n)]
         metrics = [n for n in self.names if n not in shown and n not in lines]
         columns = 2 if metrics else 1
         figure = new_figure("History.plot", 5 * columns, 3.5)
