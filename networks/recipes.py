@@ -233,20 +233,25 @@ def variational_autoencoder(
     *,
     dtype: DTypeLike = np.float32,
 ) -> Sequential:
-    """Return logits (N, inputs) that reconstruct x (N, inputs), and what the latent z costs (N,).
+    """Return logits (N, inputs) that reconstruct x (N, inputs), and the KL term of each row (N,).
 
-    The encoder gives mean and log variance of z, the decoder the logits of a sample of it; between
-    them are ``z = GaussianSample`` and the cost `GaussianKL`. Kingma, Welling (2014), Auto-Encoding
-    Variational Bayes, https://arxiv.org/abs/1312.6114
+    The encoder gives the mean and the log variance of the latent variable z, `GaussianSample` draws
+    z, the decoder gives the logits; `GaussianKL` is the divergence of z from N(0, 1). Kingma,
+    Welling (2014), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
 
     Parameters
     ----------
     inputs, hidden, latent : int
-        Numbers in x, units of the hidden layers of encoder and decoder, numbers in z.
+        Length of x, units of the hidden layer of encoder and decoder, and length of z.
     rng : numpy.random.Generator
         Draws the weights, and z in training; in evaluation z is its mean.
     dtype : dtype, default float32
-        Of all parameters.
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
 
     Examples
     --------
@@ -254,13 +259,13 @@ def variational_autoencoder(
     >>> net = variational_autoencoder(4, 8, 2, np.random.default_rng(0))
     >>> encoder, decoder = net[0], net[2][0][1]
 
-    The negative evidence lower bound of x in [0, 1] is the cross entropy, summed over the inputs,
-    plus the cost of z. That is at least 0, so its mean is its mean absolute error beside 0:
+    The loss is the negative evidence lower bound of x in [0, 1]: the cross entropy, summed over
+    the inputs, plus the KL term, which is at least 0, so that its mean absolute value is its mean:
 
     >>> loss = SumLoss(BinaryCrossEntropyLoss(), MAELoss(), weights=(4, 1))
     >>> x = np.zeros((3, 4), np.float32)
-    >>> logits, cost = net.forward(x)
-    >>> bool(loss.forward((logits, cost), (x, np.zeros(3))) > 0)
+    >>> logits, kl = net.forward(x)
+    >>> loss.forward((logits, kl), (x, np.zeros(3))) > 0
     True
     """
     before_relu = partial(Affine.random, rng=rng, init=he_normal, dtype=dtype)

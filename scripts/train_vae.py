@@ -30,7 +30,7 @@ def new_loss(pixels: int) -> SumLoss:
 
 
 def targets(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what the two outputs should be: the image itself, and no cost of z."""
+    """Return what the two outputs should be: the image itself, and a KL term of 0."""
     return x, np.zeros(len(x), x.dtype)
 
 
