@@ -68,9 +68,8 @@ def test_plot(history, tmp_path):
 def test_the_parts_of_a_loss_are_drawn_beside_it():
     history = History()
     history.epochs.append({"epoch": 1, "step": 2, "loss": 3.0, "loss_0": 1.0, "loss_1": 2.0})
-    (axes,) = history.plot().axes
-    labels = [line.get_label() for line in axes.get_lines()]
-    assert labels == ["loss of each step", "training loss", "loss 0", "loss 1"]
+    labels = [[line.get_label() for line in axes.get_lines()] for axes in history.plot().axes]
+    assert labels == [["loss of each step", "training loss"], ["loss 0", "loss 1"]]
 
 
 def test_plot_of_steps_alone():
