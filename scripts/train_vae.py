@@ -81,7 +81,7 @@ def options() -> argparse.ArgumentParser:
     add("--epochs", **number, default=30, help="times through the data (30)")
     add("--batch-size", **number, default=100, help="digits per step (100)")
     rate: dict[str, Any] = {"metavar": "RATE", "type": arguments.positive_float}
-    add("--lr", **rate, default=1e-3, help="learning rate of Adam (0.001)")
+    add("--lr", **rate, default=3e-3, help="learning rate of Adam (0.003)")
     add("--out", metavar="DIR", type=Path, default=Path("vae"), help="for what is written (vae)")
     add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--plot", action="store_true", help="draw the pictures to --out, as PNG")
