@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -46,6 +47,9 @@ class Layer:
         True while training, False in evaluation.
     frozen : bool
         Whether `freeze` was called: its parameters are not trained.
+    constructed : dict or None
+        The attributes that ``__init__`` set, and whether each was other than None: what `forget`
+        keeps. None if they are not known, as with a dataclass.
     """
 
     param_names: tuple[str, ...] = ()
@@ -53,6 +57,7 @@ class Layer:
     part_names: tuple[str, ...] = ()
     training: bool = True
     frozen: bool = False
+    constructed: dict[str, bool] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -68,6 +73,8 @@ class Layer:
                     f"{cls.__name__}: {name} is the string {names!r}, expected a tuple: "
                     f"{name} = ({names!r},)"
                 )
+        if "__init__" in vars(cls):
+            cls.__init__ = _noting(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Return the layer's value and remember what `backward` needs."""
@@ -148,6 +155,26 @@ class Layer:
         copy = twin(self)
         copy.eval()
         return copy.forward(*inputs)
+
+    def forget(self) -> None:
+        """Drop what forward and backward saved, such as before pickling: the last batch, gradients.
+
+        In this layer and all below it, what the constructor set stays; an attribute that it set to
+        None is None again, and any other attribute is deleted. Parameters, buffers, parts, the mode
+        and `freeze` stay as they are. So do layers whose
+        class is no `Layer` or a dataclass.
+        """
+        for layer in layers_of(self):
+            bare = type(layer).__init__ is object.__init__  # set nothing
+            constructed = {} if bare else getattr(layer, "constructed", None)
+            if isinstance(layer, Layer) and constructed is not None:
+                kept = {"constructed", "training", "frozen"}
+                kept |= {*layer.param_names, *layer.buffer_names, *layer.part_names}
+                for name in set(vars(layer)) - kept:
+                    if name not in constructed:
+                        delattr(layer, name)
+                    elif not constructed[name]:
+                        setattr(layer, name, None)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> None:
         """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared.
@@ -364,6 +391,17 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _noting(init: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that notes which attributes there are when it ends."""
+
+    @wraps(init)
+    def noting(self: Layer, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        vars(self)["constructed"] = {name: value is not None for name, value in vars(self).items()}
+
+    return noting
 
 
 def _what_is_missing(layer: Layer) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from .base import Array, Layer
 from .checks import as_number
 from .half import wide
+from .nested import leaves
 
 
 class Loss(Layer):
@@ -404,7 +405,8 @@ class SumLoss(Loss):
         options = () if weights is None else (weights,)
         parts = zip(self.losses, y, t, strict=True)
         self.values = tuple(loss.forward(yi, ti, *options) for loss, yi, ti in parts)
-        self.total = float(getattr(self.losses[0], "total", len(np.atleast_1d(y[0]))))
+        _, first = next(leaves(y))
+        self.total = float(getattr(self.losses[0], "total", len(np.atleast_1d(first))))
         return sum(w * value for w, value in zip(self.weights, self.values, strict=True))
 
     def backward(self, dout: Any = 1.0) -> tuple[Any, ...]:

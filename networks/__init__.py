@@ -26,6 +26,7 @@ from .recipes import (
     simple_conv_net,
     transformer_net,
     two_layer_net,
+    variational_autoencoder,
 )
 from .sequential import Branch, Parallel, Sequential
 from .training import (
@@ -77,4 +78,5 @@ __all__ = [
     "transformer_net",
     "two_layer_net",
     "value_and_grads",
+    "variational_autoencoder",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from ..layers import (
     Dropout,
     Embedding,
     Flatten,
+    GaussianKL,
+    GaussianSample,
     GlobalAveragePooling,
     Identity,
     Layer,
@@ -283,6 +286,62 @@ def transformer_net(
         LayerNorm.identity(size, dtype=dtype),
         Affine.random(size, vocab, rng, init=init, dtype=dtype),
     )
+
+
+def variational_autoencoder(
+    inputs: int,
+    hidden: int,
+    latent: int,
+    rng: np.random.Generator,
+    *,
+    dtype: DTypeLike = np.float32,
+) -> Sequential:
+    """Return logits (N, inputs) that reconstruct x (N, inputs), and the KL term of each row (N,).
+
+    The encoder gives the mean and the log variance of the latent variable z, `GaussianSample` draws
+    z, the decoder gives the logits; `GaussianKL` is the divergence of z from N(0, 1). Kingma,
+    Welling (2014), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+
+    Parameters
+    ----------
+    inputs, hidden, latent : int
+        Length of x, units of the hidden layer of encoder and decoder, and length of z.
+    rng : numpy.random.Generator
+        Draws the weights, and z in training; in evaluation z is its mean.
+    dtype : dtype, default float32
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
+
+    Examples
+    --------
+    >>> from chainrule.layers import BinaryCrossEntropyLoss, MAELoss, SumLoss
+    >>> net = variational_autoencoder(4, 8, 2, np.random.default_rng(0))
+    >>> encoder, decoder = net[0], net[2][0][1]
+
+    The loss is the negative evidence lower bound of x in [0, 1]: the cross entropy, summed over
+    the inputs, plus the KL term, which is at least 0, so that its mean absolute value is its mean:
+
+    >>> loss = SumLoss(BinaryCrossEntropyLoss(), MAELoss(), weights=(4, 1))
+    >>> x = np.zeros((3, 4), np.float32)
+    >>> logits, kl = net.forward(x)
+    >>> loss.forward((logits, kl), (x, np.zeros(3))) > 0
+    True
+    """
+    before_relu = partial(Affine.random, rng=rng, init=he_normal, dtype=dtype)
+    linear = partial(Affine.random, rng=rng, init=xavier_normal, dtype=dtype)
+    encoder = Sequential(
+        before_relu(inputs, hidden),
+        ReLU(),
+        Branch(2),
+        Parallel(linear(hidden, latent), linear(hidden, latent)),
+    )
+    decoder = Sequential(before_relu(latent, hidden), ReLU(), linear(hidden, inputs))
+    drawn = Sequential(GaussianSample(rng), decoder)
+    return Sequential(encoder, Branch(2), Parallel(drawn, GaussianKL()))
 
 
 def _dropout(rate: float, rng: np.random.Generator) -> tuple[Dropout, ...]:

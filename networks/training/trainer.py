@@ -175,23 +175,34 @@ class Trainer:
         t: Any = None,
         *,
         epochs: int,
+        # batches
         batch_size: int | None = None,
         weights: ArrayLike | None = None,
         shuffle: bool = True,
         drop_last: bool = False,
         transform: Transform | None = None,
+        # validation
         validation: Any = None,
         metrics: Metrics | None = None,
+        # stopping early
         patience: int | None = None,
         min_delta: float = 0.0,
         monitor: str | tuple[str, str] | None = None,
+        # calling
         after_step: Hook | None = None,
         after_epoch: Hook | None = None,
+        # saving and showing
         checkpoint: Path | None = None,
         checkpoint_every: int | None = None,
         progress: bool = True,
     ) -> History:
         """Train, and return the history.
+
+        Needed are the data and `epochs`. The options come in groups: how the data are cut into
+        batches and changed (`batch_size` to `transform`), what is evaluated after each epoch
+        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), which functions
+        to call meanwhile (`after_step`, `after_epoch`), what to save (`checkpoint`,
+        `checkpoint_every`) and what to show (`progress`).
 
         Ctrl-C ends it after the current step: it returns as usual, and `unfinished` records where
         it stopped. A second Ctrl-C, or a KeyboardInterrupt raised otherwise, ends it at once,
