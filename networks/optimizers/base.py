@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
+from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
@@ -57,17 +58,22 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the gradients do not have the parameters' number and shapes, or the parameters do
-            not match the loaded state; then nothing has changed.
+            If the gradients do not have the parameters' number and shapes, a parameter is
+            read-only, two share memory without being one array, or they do not match the loaded
+            state; then nothing has changed.
         TypeError
-            If a parameter is not of a floating dtype.
+            If they are not lists of arrays, or a parameter is not of a floating dtype.
+        FloatingPointError
+            If the optimizer squares the gradients, and one is too large for that; then nothing has
+            changed.
         """
-        if [p.shape for p in params] != [g.shape for g in grads]:
-            shapes, came = [p.shape for p in params], [g.shape for g in grads]
+        shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
+        if came != shapes:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
         found, slots = [self._moments.get(id(p)) for p in params], len(self.slots)
         if self._loaded or not all(m is not None and len(m.arrays) == slots for m in found):
             self._begin(params)
+        self._check(grads)
         if self.weight_decay:
             grads = self._decay(params, grads)
         steps = self.t
@@ -82,6 +88,9 @@ class Optimizer:
                 for block in _blocks(p, g, *moments.arrays):
                     self._update(*block)
         self.t = steps + 1
+
+    def _check(self, grads: Sequence[Array]) -> None:
+        """Raise if there is a gradient with which no step can be made; nothing has changed yet."""
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
@@ -180,13 +189,19 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If a loaded state is for parameters of other shapes or dtypes.
+            If a loaded state is for parameters of other shapes or dtypes, a parameter is read-only,
+            or two share memory without being one array.
         TypeError
             If a parameter is not of a floating dtype.
         """
         for k, p in enumerate(params):
             if p.dtype.kind != "f":
                 raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
+            if isinstance(p, np.generic):
+                raise TypeError(f"{self!r}: parameter {k} is a number, expected an array")
+            if isinstance(p, np.ndarray) and not p.flags.writeable:
+                raise ValueError(f"{self!r}: parameter {k} is read-only; train a copy of it")
+        check_memory([(f"parameter {k}", p) for k, p in enumerate(params)])
         if not self._loaded:
             return
         theirs = [f"{_wide(p)}{list(p.shape)}" for p in params]
@@ -219,6 +234,15 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def _shapes(optimizer: Optimizer, name: str, arrays: Sequence[Array]) -> list[tuple[int, ...]]:
+    try:
+        if not isinstance(arrays, np.ndarray):
+            return [array.shape for array in arrays]
+    except (AttributeError, TypeError):
+        pass
+    raise TypeError(f"{optimizer!r}: {name} is {arrays!r:.60}, expected a list of arrays")
 
 
 def _wide(array: Array) -> np.dtype[Any]:
