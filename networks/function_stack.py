@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..layers import Layer
-from ..layers.nested import leaves, map_leaves
+from ..layers.nested import has_floats, leaves, map_leaves
 from ..layers.tree import is_layer, label, layers_of, params_and_grads, params_of, parts, twin
-from .gradients import params_only
+from .gradients import is_nothing, missing_return, params_only
 from .network import Network
 
 
@@ -203,7 +203,7 @@ class FunctionStack:
             error.add_note(f"in call {len(self.calls)} of the function stack: {label(layer)}")
             raise
         if out is None:
-            raise TypeError(f"{label(layer)}: forward returned None, expected a value")
+            raise missing_return(layer, "forward")
         output = map_leaves(self._value, out) if type(out) is tuple else self._value(out)
         call = Call(layer, inputs, output)
         self.calls.append(call)
@@ -468,6 +468,8 @@ def _one_per_input(call: Call, gradient: Any) -> tuple[Any, ...]:
     """Return what backward returned as a tuple with an entry per input."""
     if not call.inputs:
         return ()
+    if is_nothing(gradient) and has_floats(map_leaves(_data, call.inputs)):
+        raise missing_return(call.layer, "backward")
     gradients = (gradient,) if len(call.inputs) == 1 else gradient
     if type(gradients) is tuple and _fits(call.inputs, gradients):
         return gradients

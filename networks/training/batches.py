@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...layers.base import Array
-from ...layers.checks import as_count
+from ...layers.checks import as_count, check_real
 from ...layers.nested import at, leaves, map_leaves
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
@@ -161,15 +161,7 @@ def as_rows(name: str, value: Any) -> Any:
         found = as_array(value)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if isinstance(found, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
-    if found.dtype.kind not in "fiub":
-        hint = ""
-        if found.dtype.kind in "US":
-            hint = "; np.unique(labels, return_inverse=True) numbers them"
-        elif found.dtype == object and found.ndim == 0:
-            hint = " (a sparse matrix? x.toarray())"
-        raise TypeError(f"{name} is of dtype {found.dtype}, expected real numbers{hint}")
+    check_real(found, name)
     if found.ndim == 0 or len(found) == 0:
         hint = "; a tuple is several arrays" if name.endswith("]") else ""
         raise ValueError(

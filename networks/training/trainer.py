@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.checks import as_count
-from ...layers.nested import leaves
 from ...layers.undeclared import Watch
 from ..gradients import NonFiniteLossError, as_result, value_and_grads
 from ..optimizers.clipping import clip_gradients, clip_values
@@ -132,7 +131,8 @@ class Trainer:
         Warns
         -----
         UserWarning
-            If the net is in evaluation mode, once.
+            Once if the net is in evaluation mode; at the first step if x holds bytes that look like
+            unscaled images.
 
         Notes
         -----
@@ -141,6 +141,8 @@ class Trainer:
         """
         if not (getattr(self.net, "training", True) or getattr(self.net, "frozen", False)):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
+        if not self._checked:
+            warn_of_bytes("Trainer", self.net, x)
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
             watch = None
@@ -270,14 +272,12 @@ class Trainer:
         Warns
         -----
         UserWarning
-            If x holds bytes that look like unscaled images, once.
+            See `train_step`.
         """
         check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
         check_saving(self, checkpoint, checkpoint_every)
         data = Batches(x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit")
         sets, share = as_validation(validation, data)
-        for _, array in () if data.iterable is not None else leaves(data.x):
-            warn_of_bytes(self, array)
         run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
         watched = as_monitor(monitor, patience, min_delta, sets, share)
         self._try(sets if share is None else {"validation": data}, metrics, watched[0])
