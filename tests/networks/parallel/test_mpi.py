@@ -17,11 +17,11 @@ SAID = ("its losses divide by other totals", "'2.b' is not the same on rank 1 as
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 
-def run(size, folder, *tests, code=0):
-    """Run functions of the program on so many ranks; return what the ranks print on stderr."""
-    program = [sys.executable, "-m", "mpi4py", mpi_program.__file__, folder, *tests]
+def run(size, *arguments, program=mpi_program.__file__, code=0):
+    """Run a program on so many ranks; return what the ranks print on stderr."""
+    command = [MPIEXEC, "-n", size, sys.executable, "-m", "mpi4py", program, *arguments]
     done = subprocess.run(
-        list(map(str, [MPIEXEC, "-n", size, *program])),
+        list(map(str, command)),
         capture_output=True,
         text=True,
         timeout=60,
@@ -86,6 +86,13 @@ def test_after_a_kill_the_checkpoint_is_good(tmp_path):
     assert resumed.steps == 6
     resumed.fit(*mpi_program.data(43), epochs=5, batch_size=10, progress=False)
     assert resumed.steps == 25
+
+
+def test_a_script_on_two_ranks(tmp_path):
+    program = Path(__file__).parents[3] / "scripts" / "train_mnist.py"
+    options = "--epochs", 1, "--hidden", 10, "--batch-size", 500, "--patience", 1, "--out", tmp_path
+    said = run(2, "--mpi", *options, program=program)
+    assert said.count("epoch 1 of 1: loss") == 1
 
 
 def test_comm_must_be_one():
