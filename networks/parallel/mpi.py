@@ -12,7 +12,7 @@ from ...layers.base import Array
 from ...layers.nested import map_leaves
 from ...layers.tree import layers_of, state
 from ..gradients import value_and_grads
-from ..mean_loss import parts_of, rows_of
+from ..mean_loss import Part, parts_of, rows_of
 from .shares import separate, shares
 
 T = TypeVar("T")
@@ -52,8 +52,6 @@ class Ranks:
     ----------
     rank, size : int
         The number of this rank, from 0, and of all of them.
-    parts, rows
-        Of the latest step, over all ranks: see `chainrule.networks.mean_loss.parts_of`.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -89,12 +87,9 @@ class Ranks:
         ValueError
             If the losses of a `SumLoss` do not divide by totals in the same proportion.
         """
-        rows = rows_of(t)
         if self.size == 1:
-            value, grads = value_and_grads(net, loss, x, t, weights)
-            self.parts, self.rows = parts_of(loss, value, rows), rows
-            return value, grads
-        params, buffers = net.params, _buffers(net)
+            return value_and_grads(net, loss, x, t, weights)
+        rows, params, buffers = rows_of(t), net.params, _buffers(net)
         before = [buffer.copy() for buffer in buffers]
         value, grads, error = 0.0, [np.zeros_like(p) for p in params], None
         try:
@@ -103,47 +98,35 @@ class Ranks:
         except Exception as caught:  # reported to the others, and raised below
             error, rows = caught, 0
         parts = parts_of(loss, value, rows)
-        means = [total is not None for _, _, total in parts]
         totals = [bool(rows) if total is None else total for _, _, total in parts]
-
+        values = [part for _, part, _ in parts]
         table = np.zeros((self.size, 3 + 2 * len(parts)))  # each rank fills its row
-        table[self.rank] = [
-            error is not None,
-            self._noted,
-            rows,
-            *totals,
-            *(v for _, v, _ in parts),
-        ]
+        table[self.rank] = [error is not None, self._noted, rows, *totals, *values]
+
         terms = [(grad, totals[0]) for grad in grads]
         terms += [(b - a, rows) for a, b in zip(before, buffers, strict=True)]
         *sums, table = self._sum([*terms, (table, 1)], np.result_type(np.float32, *params))
-
-        failed, noted, all_rows = table[:, :3].T
+        failed, noted, rows_of_all = table[:, :3].T
         if error is not None:
             error.add_note(f"on rank {self.rank} of {self.size}")
             raise error
         if failed.any():
             raise RankError(f"rank {failed.argmax()} of {self.size} has raised an error in a step")
-        n, v = np.split(table[:, 3:].astype(np.float64), 2, axis=1)
-        divisors = np.where(means, n.sum(axis=0), 1)
-        divisors[divisors == 0] = 1
-        if np.ptp(n / divisors, axis=1).max() > 1e-6:
-            raise ValueError(
-                f"{loss!r}: its losses divide by other totals on each rank, as with ignore_index "
-                "or a sum beside a mean; ranks need losses that divide by the same rows"
-            )
-        self.rows, self._agreed = int(all_rows.sum()), bool(noted.any())
-        self.parts = [
-            (factor, float(part), float(total) if is_mean else None)
-            for (factor, _, _), part, total, is_mean in zip(
-                parts, (n * v).sum(axis=0) / divisors, divisors, means, strict=True
-            )
-        ]
+        self._parts, divisor = _of_all(loss, parts, table[:, 3:].astype(np.float64))
+        self._rows, self._agreed = int(rows_of_all.sum()), bool(noted.any())
+
         for buffer, old, move in zip(buffers, before, sums[len(params) :], strict=True):
-            buffer[...] = old + move / self.rows
-        for grad in sums[: len(params)]:
-            grad /= divisors[0]
-        return sum(factor * part for factor, part, _ in self.parts), sums[: len(params)]
+            buffer[...] = old + move / self._rows
+        grads = sums[: len(params)]
+        for grad in grads:
+            grad /= divisor
+        return sum(factor * part for factor, part, _ in self._parts), grads
+
+    def parts(self, loss: Any, value: float, t: Any) -> tuple[list[Part], int]:
+        """Return `parts_of` the latest step's loss and its rows, over all ranks."""
+        if self.size > 1:
+            return self._parts, self._rows
+        return parts_of(loss, value, rows_of(t)), rows_of(t)
 
     def interrupted(self, noted: bool) -> bool:
         """Note a Ctrl-C for the next step's sum; return whether the last one held any rank's."""
@@ -214,6 +197,29 @@ class Ranks:
             start += array.size
         self.comm.Allreduce(MPI.IN_PLACE, flat)
         return places
+
+
+def _of_all(loss: Any, mine: list[Part], table: Array) -> tuple[list[Part], float]:
+    """Return the parts of the loss over all ranks, and what their gradients are divided by.
+
+    The table has a row for each rank: the totals of its parts, 1 for a sum, and then their values.
+    """
+    totals, values = np.split(table, 2, axis=1)
+    means = [total is not None for _, _, total in mine]
+    counts = np.where(means, totals.sum(axis=0), 1.0)
+    divisors = np.where(counts == 0, 1, counts)  # a batch that counts nothing has loss 0
+    if np.ptp(totals / divisors, axis=1).max() > 1e-6:
+        raise ValueError(
+            f"{loss!r}: its losses divide by other totals on each rank, as with ignore_index or a "
+            "sum beside a mean; ranks need losses that divide by the same rows"
+        )
+    sums = (totals * values).sum(axis=0) / divisors
+    both = zip(sums.tolist(), counts.tolist(), strict=True)
+    parts = [
+        (factor, part, count if is_mean else None)
+        for (factor, _, _), is_mean, (part, count) in zip(mine, means, both, strict=True)
+    ]
+    return parts, float(divisors[0])
 
 
 def _buffers(net: Any) -> list[Array]:

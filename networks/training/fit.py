@@ -187,7 +187,8 @@ class Fit:
                 weights = weights if changed is None else changed
             value = trainer.train_step(cast(x, dtype), t, weights)
             trainer.history.step_losses.append(value)
-            loss.add(ranks.parts, value, ranks.rows)
+            parts, rows = ranks.parts(trainer.loss, value, t)
+            loss.add(parts, value, rows)
             run.batch += 1
             trainer.unfinished = run
             shown.step()
