@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.nested import leaves, map_leaves
+from ..layers.protocols import LayerLike
 from ..layers.tree import (
     is_layer,
     label,
@@ -41,7 +42,7 @@ class Call:
 
     __slots__ = ("_dparams", "dout", "gradients", "inputs", "layer", "output", "ran")
 
-    def __init__(self, layer: Any, ran: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    def __init__(self, layer: LayerLike, ran: Any, inputs: tuple[Any, ...], output: Any) -> None:
         self.layer, self.inputs, self.output = layer, inputs, output
         self.ran = ran  # the layer itself, or in later calls of it a copy
         self.dout: Any = None
@@ -145,7 +146,7 @@ class FunctionStack:
             )
         return self.new_value(data, name)
 
-    def push(self, layer: Any, *values: Any) -> Any:
+    def push(self, layer: LayerLike, *values: Any) -> Any:
         """Call ``layer.forward`` with the data of the values and keep the call.
 
         Parameters

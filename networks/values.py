@@ -55,7 +55,7 @@ def grad_of(output: Any) -> Any:
     return map_leaves(lambda v: filled(v.data, 0) if v.grad is None else v.grad, output)
 
 
-def add_gradient(value: Any, gradient: Any, layer: Any) -> None:
+def add_gradient(value: Any, gradient: Any, layer: object) -> None:
     """Add what `layer` sends back to the gradient of a value; None adds nothing."""
     if gradient is None:
         return
@@ -73,7 +73,7 @@ def add_gradient(value: Any, gradient: Any, layer: Any) -> None:
         )
 
 
-def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: Any) -> tuple[Any, ...]:
+def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tuple[Any, ...]:
     """Return what `layer.backward` returned as a tuple with a gradient for each input."""
     if is_nothing(gradient) and has_floats(map_leaves(data_of, inputs)):
         raise missing_return(layer, "backward")

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..base import Array
 from ..nested import at, leaves, map_leaves
+from ..protocols import LayerLike
 from ..tree import params_and_grads, walk
 from ..undeclared import Watch, check_declared
 from .claims import Claim, element, input_claims, is_float, numbers, parameter_claims, title
@@ -34,7 +35,7 @@ class Observation(NamedTuple):
 
 
 def observe(
-    layer: Any,
+    layer: LayerLike,
     inputs: tuple[Any, ...],
     rng: np.random.Generator,
     dtype: DTypeLike = np.float64,
@@ -81,7 +82,7 @@ def observe(
     return Observation(name, copy, given, before, given_dout, (out, dinputs), claims)
 
 
-def check_repetition(layer: Any, seen: Observation, rng: np.random.Generator) -> None:
+def check_repetition(layer: LayerLike, seen: Observation, rng: np.random.Generator) -> None:
     """Call forward and backward again: the answers are the same, and those before are kept."""
     name, used, floor = seen.title, seen.copy, rounding_of(seen.dout)
     names, before = gradient_names(used.layer), _copied(seen.returned)

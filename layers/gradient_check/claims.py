@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import Path, leaves
+from ..protocols import LayerLike
 from ..tree import walk
 from .errors import GradientError
 from .frozen_copy import FrozenCopy, gradient_names
@@ -26,7 +27,12 @@ class Claim(NamedTuple):
 
 
 def input_claims(
-    layer: Any, name: str, inputs: tuple[Any, ...], out: Any, dinputs: Any, dtype: np.dtype[Any]
+    layer: LayerLike,
+    name: str,
+    inputs: tuple[Any, ...],
+    out: Any,
+    dinputs: Any,
+    dtype: np.dtype[Any],
 ) -> Iterator[Claim]:
     """Yield what backward returned for each float input, once its structure is found right."""
     if not inputs:
@@ -122,7 +128,7 @@ def numbers(says: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
     return array
 
 
-def title(layer: Any) -> str:
+def title(layer: object) -> str:
     """Return the layer's repr, or the name of a class that has none."""
     name = " ".join(repr(layer).split())
     if repr(layer) == object.__repr__(layer):
@@ -140,7 +146,7 @@ def is_float(leaf: Any) -> bool:
     return isinstance(leaf, float) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
 
 
-def _is_like_a_loss(layer: Any) -> bool:
+def _is_like_a_loss(layer: LayerLike) -> bool:
     """Whether it is written as losses are: forward(y, t), or backward(dout=1.0)."""
     forward, backward = arguments_of(layer.forward), arguments_of(layer.backward)
     return [p.name for p in forward[1:2]] == ["t"] or any(
@@ -148,7 +154,7 @@ def _is_like_a_loss(layer: Any) -> bool:
     )
 
 
-def _input_names(layer: Any, n: int) -> list[str]:
+def _input_names(layer: LayerLike, n: int) -> list[str]:
     names = [p.name for p in arguments_of(layer.forward) if p.kind is not p.VAR_POSITIONAL]
     return names[:n] if len(names) >= n else ["x"] if n == 1 else [f"inputs[{i}]" for i in range(n)]
 

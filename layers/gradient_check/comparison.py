@@ -9,6 +9,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import at, leaves, replaced
+from ..protocols import LayerLike
 from .behaviour import Observation, check_backward_params, check_repetition, observe
 from .claims import Claim, element, title
 from .errors import GradientError
@@ -20,7 +21,7 @@ Place = tuple[int, ...]
 
 
 def compare(
-    layer: Any,
+    layer: LayerLike,
     inputs: tuple[Any, ...],
     rng: np.random.Generator,
     max_elements: int = 100,

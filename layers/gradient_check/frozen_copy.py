@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..base import Array
+from ..protocols import LayerLike
 from ..tree import own_params, params_and_grads, params_of, walk
 
 
@@ -19,7 +20,7 @@ class FrozenCopy:
     The layer is left as it is. One array in it is one in the copy, and views stay views.
     """
 
-    def __init__(self, layer: Any, dtype: DTypeLike = np.float64) -> None:
+    def __init__(self, layer: LayerLike, dtype: DTypeLike = np.float64) -> None:
         self.dtype = np.dtype(dtype)
         held = [thing for _, part in walk(layer) for thing in _inside(getattr(part, "__dict__", 0))]
         floats = [a for a in held if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
@@ -51,7 +52,7 @@ class FrozenCopy:
         return params_and_grads(self.layer)[1]
 
 
-def gradient_names(layer: Any) -> list[str]:
+def gradient_names(layer: LayerLike) -> list[str]:
     """Name the gradients: ``dW``, ``block.0.dW`` of a part, ``grads[0]`` without a name."""
     named: dict[int, str] = {}
     for place, part in walk(layer):

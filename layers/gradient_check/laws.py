@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import leaves, map_leaves
+from ..protocols import LayerLike
 from ..tree import params_and_grads, state
 from .behaviour import (
     another,
@@ -83,7 +84,7 @@ def _check_two_instances(
 
 
 def _check_changed_parameters(
-    layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+    layer: LayerLike, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
     """Change the parameters of a layer that has been used, as an optimizer does."""
     used = FrozenCopy(layer)
@@ -96,7 +97,7 @@ def _check_changed_parameters(
 
 
 def _check_evaluation(
-    layer: Any, other: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+    layer: LayerLike, other: Any, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
     """Evaluate after a training forward on other data, of which only the state may be left.
 
@@ -119,7 +120,7 @@ def _check_evaluation(
     compare(used.layer, inputs, rng, again=True)
 
 
-def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
+def _check_weights(layer: LayerLike, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
     """Compare a weight of 2 with a row that is given twice."""
     y, t = as_floats(inputs)
     rows = [len(leaf) for _, leaf in leaves((y, t)) if np.ndim(leaf)]
@@ -132,7 +133,7 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
     compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, again=True)
 
 
-def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
+def _check_arrangements(layer: LayerLike, inputs: tuple[Any, ...]) -> None:
     """Compare arrays in other memory layouts with plain ones, under the same upstream gradient."""
 
     def read_only(array: Array) -> Array:
@@ -160,7 +161,7 @@ def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def _check_batch_of_one(
-    layer: Any, inputs: tuple[Any, ...], rows: int, rng: np.random.Generator
+    layer: LayerLike, inputs: tuple[Any, ...], rows: int, rng: np.random.Generator
 ) -> None:
     """Run the first row alone; what batch statistics refuse in training works in evaluation."""
 

@@ -165,7 +165,8 @@ def _set_ports(edges: list[Edge], calls: list[tuple[Call, Node]]) -> None:
 
 
 def _call_node(call: Call, most: int) -> Node:
-    layer, title = call.layer, " ".join(repr(call.layer).split())
+    layer: Any = call.layer
+    title = " ".join(repr(call.layer).split())
     if type(layer) in SIGNS:
         return Node(width=40, kind="sign", text=SIGNS[type(layer)], title=title)
     name = label(layer).removesuffix("()")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ...layers.nested import map_leaves
+from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import layers_of, state
 from ..gradients import value_and_grads
 from ..mean_loss import Part, parts_of, rows_of
@@ -122,7 +123,7 @@ class Ranks:
             grad /= divisor
         return sum(factor * part for factor, part, _ in self._parts), grads
 
-    def parts(self, loss: Any, value: float, t: Any) -> tuple[list[Part], int]:
+    def parts(self, loss: LossLike, value: float, t: Any) -> tuple[list[Part], int]:
         """Return `parts_of` the latest step's loss and its rows, over all ranks."""
         if self.size > 1:
             return self._parts, self._rows
@@ -169,7 +170,7 @@ class Ranks:
         """Return on rank 0 what each rank has, in their order; elsewhere nothing."""
         return self.comm.gather(value) or []
 
-    def check_equal(self, net: Any) -> None:
+    def check_equal(self, net: LayerLike) -> None:
         """Raise RankError on all ranks unless they have the same parameters, bit for bit."""
         mine = {
             name: hashlib.blake2b(array.tobytes()).hexdigest() if self.size > 1 else ""
@@ -199,7 +200,7 @@ class Ranks:
         return places
 
 
-def _of_all(loss: Any, mine: list[Part], table: Array) -> tuple[list[Part], float]:
+def _of_all(loss: LossLike, mine: list[Part], table: Array) -> tuple[list[Part], float]:
     """Return the parts of the loss over all ranks, and what their gradients are divided by.
 
     The table has a row for each rank: the totals of its parts, 1 for a sum, and then their values.
@@ -222,7 +223,7 @@ def _of_all(loss: Any, mine: list[Part], table: Array) -> tuple[list[Part], floa
     return parts, float(divisors[0])
 
 
-def _buffers(net: Any) -> list[Array]:
+def _buffers(net: LayerLike) -> list[Array]:
     """Return the float buffers of a net, each once."""
     arrays = [
         getattr(layer, name)

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.checks import as_count
+from ...layers.protocols import LayerLike, LossLike
 from ...layers.undeclared import Watch
 from ..gradients import NonFiniteLossError, as_result
 from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
-from ..optimizers.schedules import Schedule
 from ..parallel.mpi import Ranks
 from ..parallel.threads import blas_for
+from ..protocols import OptimizerLike, Schedule, Transform
 from .arguments import (
     as_monitor,
     as_validation,
@@ -39,7 +40,6 @@ from .interruption import Interrupted, Interruption
 from .progress import Progress
 from .random_state import Rewind
 
-Transform = Callable[[Any, Any, "np.random.Generator"], Any]
 Hook = Callable[["Trainer"], Any]
 Path = str | PathLike[str]
 
@@ -99,9 +99,9 @@ class Trainer:
 
     def __init__(
         self,
-        net: Any,
-        loss: Any,
-        optimizer: Any,
+        net: LayerLike,
+        loss: LossLike,
+        optimizer: OptimizerLike,
         rng: np.random.Generator,
         *,
         schedule: Schedule | None = None,
@@ -112,7 +112,10 @@ class Trainer:
     ) -> None:
         limits = {"max_norm": max_norm, "max_value": max_value}
         check_trainer(net, loss, optimizer, rng, schedule, penalty, **limits)
-        self.net, self.loss, self.optimizer, self.rng = net, loss, optimizer, rng
+        self.net: Any = net
+        self.loss: Any = loss
+        self.optimizer: Any = optimizer
+        self.rng = rng
         self.schedule, self.penalty = schedule, penalty
         self.max_norm, self.max_value = max_norm, max_value
         self.steps = 0
