@@ -12,6 +12,7 @@ from ..layers.nested import leaves, map_leaves
 from ..layers.protocols import LayerLike
 from ..layers.tree import (
     is_layer,
+    is_trained,
     label,
     layers_of,
     own_params,
@@ -209,12 +210,15 @@ class FunctionStack:
             data_of(leaf)
             if leaf not in mine:
                 raise ValueError("FunctionStack.backward: the value is of another stack")
+        for call in self.calls if spare else ():  # unneeded too: what no trained layer affects
+            if spare.issuperset(v for _, v in leaves(call.inputs)) and not is_trained(call.layer):
+                spare |= {leaf for _, leaf in leaves(call.output)}
         self.clear_gradients()
         add_gradient(value, as_gradient(value, dout, self), self)
         for i in reversed(range(len(self.calls))):
             call = self.calls[i]
             try:
-                if spare and spare.issuperset(call.inputs):
+                if spare and spare.issuperset(v for _, v in leaves(call.inputs)):
                     call.backward_params()
                 else:
                     call.backward()

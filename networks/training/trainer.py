@@ -215,7 +215,7 @@ class Trainer:
         patience: int | None = None,
         min_delta: float = 0.0,
         monitor: str | tuple[str, str] | None = None,
-        # calling
+        # functions to call
         after_step: Hook | None = None,
         after_epoch: Hook | None = None,
         # saving and showing
@@ -225,11 +225,11 @@ class Trainer:
     ) -> History:
         """Train, and return the history.
 
-        Needed are the data and `epochs`. The options come in groups: how the data are cut into
+        Only the data and `epochs` are needed. The options come in groups: how the data are cut into
         batches and changed (`batch_size` to `transform`), what is evaluated after each epoch
-        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), which functions
-        to call meanwhile (`after_step`, `after_epoch`), what to save (`checkpoint`,
-        `checkpoint_every`) and what to show (`progress`).
+        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), functions to call
+        (`after_step`, `after_epoch`), what to save (`checkpoint`, `checkpoint_every`) and whether
+        to show the progress (`progress`).
 
         Ctrl-C ends it after the current step: it returns as usual, and `unfinished` records where
         it stopped. A second Ctrl-C, or a KeyboardInterrupt raised otherwise, ends it at once,
