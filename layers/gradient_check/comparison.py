@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import at, leaves, replaced
-from .behaviour import Observation, check_backward_params, check_repetition, observe
+from .behaviour import Observation, check_backward_params, check_repetition, observe, rounding_of
 from .claims import Claim, element, title
 from .errors import GradientError
 from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope
@@ -60,7 +60,9 @@ def _agrees_along_a_line(variable: _Variable, rng: np.random.Generator) -> bool:
     direction = rng.standard_normal(variable.base.shape) * (variable.typical or 1.0)
     parts = variable.gradient * direction
     found = slope(variable.along(direction), 1e-3)
-    size = float(np.sqrt(np.square(parts).sum())) + 1e-4 * float(np.abs(variable.here).sum())
+    size = float(np.sqrt(np.square(parts).sum()))
+    if np.abs(variable.gradient).max() <= rounding_of(variable.dout):  # 0 but for rounding
+        size += 1e-4 * float(np.abs(variable.here).sum())
     sharp = 10 * found.error <= 1e-6 * size and found.gap <= 0.02 * size
     return sharp and abs(float(parts.sum()) - found.value) <= 1e-6 * size
 
