@@ -67,6 +67,7 @@ from chainrule.networks import (
     recurrent_net,
     transformer_net,
     two_layer_net,
+    variational_autoencoder,
 )
 
 
@@ -361,6 +362,7 @@ SEQUENCES = [
     (Reverse, x(3, 4, 2)),
     (lambda rng: GaussianSample(rng), x(3, 4), x(3, 4, scale=0.5)),
     (lambda: GaussianKL(), x(3, 4), x(3, 4, scale=0.5)),
+    (lambda rng: variational_autoencoder(6, 5, 2, rng, dtype=np.float64), x(4, 6)),
     (tied_words, labels(3, 5, classes=7)),
     (lambda rng: recurrent_net(7, 4, 3, rng, depth=2), labels(3, 5, classes=7)),
     (lambda rng: transformer_net(7, 5, 4, 2, 1, rng), labels(3, 5, classes=7)),

@@ -198,7 +198,7 @@ def test_interrupted_it_says_how_to_go_on(run_script, few_digits, tmp_path):
     out, err = program.communicate()
     assert program.returncode == 130
     assert "Traceback" not in err
-    assert f"with --resume goes on from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
+    assert f"with --resume continues from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
     assert run_script("train_mnist.py", *options, 2, "--resume").code == 0
 
 
@@ -342,3 +342,29 @@ def test_train_addition_prints_examples_and_draws(run_script, tmp_path):
     assert run.code == 0
     assert re.search(r"epoch 2: \d+\.\d% of unseen sums are exact\n    \d+\+\d+ = ", run.out)
     assert (tmp_path / "attention.png").read_bytes().startswith(PNG)
+
+
+def test_train_vae_resumes_and_draws(run_script, few_digits, tmp_path):
+    def train(out, *arguments):
+        fixed = "--data", few_digits, "--hidden", 20, "--out", tmp_path / out
+        run = run_script("train_vae.py", *fixed, *arguments)
+        assert run.code == 0
+        return re.findall(r"epoch (\d+): bound (-\d+\.\d\d) nats", run.out)
+
+    in_parts = train("a", "--epochs", 1) + train("a", "--epochs", 3, "--resume", "--plot")
+    assert in_parts == train("b", "--epochs", 3)
+    assert [epoch for epoch, _ in in_parts] == ["1", "2", "3"]
+    bounds = [float(bound) for _, bound in in_parts]
+    assert bounds[0] < bounds[1] < bounds[2]
+    for name in ("curves", "reconstructions", "samples", "plane"):
+        assert (tmp_path / "a" / f"{name}.png").read_bytes().startswith(PNG)
+
+
+def test_watch_gradients_sees_them_vanish(run_script, tmp_path):
+    options = "--layers", 6, "--epochs", 1, "--plot", tmp_path / "flow.png"
+    run = run_script("watch_gradients.py", *options)
+    assert run.code == 0
+    sigmoid, relu = re.findall(r"layer 0 / of the last: (\S+)", run.out)
+    assert float(sigmoid) < 1e-3 < float(relu)
+    for name in ("flow_sigmoid.png", "flow_relu.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)

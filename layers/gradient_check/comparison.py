@@ -235,15 +235,15 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
         size = _typical(np.asarray(leaf)) or 1.0
         return leaf + 1e-3 * size * rng.standard_normal(np.shape(leaf))
 
-    layer, inputs = FrozenCopy(seen.copy.layer).layer, seen.inputs
+    copy, inputs = FrozenCopy(seen.copy.layer), seen.inputs
     for claim in seen.claims:
         if claim.path:
             inputs = replaced(inputs, claim.path, nudge(dict(leaves(inputs))[claim.path]))
         else:
-            layer.params[claim.k][...] = nudge(layer.params[claim.k])
+            copy.params[claim.k][...] = nudge(copy.params[claim.k])
     try:
         with np.errstate(all="ignore"):
-            return observe(layer, inputs, rng)
+            return observe(copy.layer, inputs, rng)
     except (GradientError, ValueError, ArithmeticError):
         return None  # outside the domain
 
