@@ -10,7 +10,7 @@ import numpy as np
 from ..base import Array
 from ..nested import at, leaves, replaced
 from ..protocols import LayerLike
-from .behaviour import Observation, check_backward_params, check_repetition, observe
+from .behaviour import Observation, check_backward_params, check_repetition, observe, rounding_of
 from .claims import Claim, element, title
 from .errors import GradientError
 from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope
@@ -61,7 +61,9 @@ def _agrees_along_a_line(variable: _Variable, rng: np.random.Generator) -> bool:
     direction = rng.standard_normal(variable.base.shape) * (variable.typical or 1.0)
     parts = variable.gradient * direction
     found = slope(variable.along(direction), 1e-3)
-    size = float(np.sqrt(np.square(parts).sum())) + 1e-4 * float(np.abs(variable.here).sum())
+    size = float(np.sqrt(np.square(parts).sum()))
+    if np.abs(variable.gradient).max() <= rounding_of(variable.dout):  # 0 but for rounding
+        size += 1e-4 * float(np.abs(variable.here).sum())
     sharp = 10 * found.error <= 1e-6 * size and found.gap <= 0.02 * size
     return sharp and abs(float(parts.sum()) - found.value) <= 1e-6 * size
 
@@ -172,24 +174,21 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
             continue  # the step that was best for another element is good for this one too
         kind, found, noise = judge(line, said, rtol)
         step = found.step / line.scale
-        if kind == "kink":
-            at_kinks[place] = 1.0
-        elif kind == "undecided":
+        at_kinks[place] = kind == "kink"
+        if kind == "undecided":
             undecided.append((place, said, found))
         elif kind == "jump" or (kind == "wrong" and abs(said - found.value) > rounded):
-            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            truth = f"finite differences say {found.value:.6g}"
             if kind == "jump":
-                raise GradientError(
-                    f"{which}: backward says {said:.6g}, but forward jumps there or is too rough "
-                    "for finite differences"
+                truth = "but forward jumps there or is too rough for finite differences"
+            elif found.is_kink:
+                truth = (
+                    f"finite differences say from {found.low:.6g} to {found.high:.6g}, at a kink"
                 )
-            sides = f"from {found.low:.6g} to {found.high:.6g}, at a kink"
-            truth = sides if found.is_kink else f"{found.value:.6g}"
-            hint = "" if found.is_kink else variable.relation(places, step)
-            raise GradientError(
-                f"{which}: backward says {said:.6g}, finite differences say {truth}"
-                + f" ({hint})" * bool(hint)
-            )
+            elif hint := variable.relation(places, step):
+                truth = f"{truth} ({hint})"
+            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            raise GradientError(f"{which}: backward says {said:.6g}, {truth}")
     floor = max(1e-6 * greatest, 1e-12 * float(np.abs(variable.dout).sum()))
     if undecided := [u for u in undecided if max(abs(u[1]), abs(u[2].value)) > floor]:
         place, said, found = undecided[0]
@@ -234,9 +233,8 @@ def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
     """Observe the layer a little beside its inputs and parameters, or None where that fails."""
 
     def nudge(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf + 1e-3 * (_typical(leaf) or 1.0) * rng.standard_normal(leaf.shape)
-        return leaf * (1 + 1e-3 * rng.standard_normal())
+        size = _typical(np.asarray(leaf)) or 1.0
+        return leaf + 1e-3 * size * rng.standard_normal(np.shape(leaf))
 
     copy, inputs = FrozenCopy(seen.copy.layer), seen.inputs
     for claim in seen.claims:

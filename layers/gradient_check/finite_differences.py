@@ -72,7 +72,7 @@ def quick(line: Line) -> tuple[float, float]:
         try:
             low, high = line.at(before), line.at(after)
         except (ValueError, ArithmeticError):  # outside the domain
-            return np.nan, np.nan
+            return 0.0, np.inf
         gap = float(np.abs(high - line.here - (line.here - low)).sum()) / step
         return float((high - low).sum()) / (after - before), gap
 
@@ -124,7 +124,8 @@ def judge(line: Line, claim: float, rtol: float) -> tuple[str, Slope, Noise]:
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
-    jumps = bool(near) and _grows(*near[-1])
+    # At a jump the sides differ more the smaller the step, beyond rounding.
+    jumps = any(f.gap > max(5 * c.gap, _JUMP * f.noise) for f, c in near[-1:])
     best = _chained(tried)
     close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
     is_local = best.step < 0.01 * scale or not jumps
@@ -213,11 +214,6 @@ def _kink(
 def _has_sides(fine: Slope, coarse: Slope, size: float) -> bool:
     """Whether the sides differ beyond the error, and not because they curve, as at larger steps."""
     return fine.gap > max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap)
-
-
-def _grows(fine: Slope, coarse: Slope) -> bool:
-    """Whether the sides differ more the smaller the step, as at a jump, beyond rounding."""
-    return fine.gap > max(5 * coarse.gap, _JUMP * fine.noise)
 
 
 def agrees(found: Slope, claim: float, rtol: float) -> bool:

@@ -194,9 +194,9 @@ def _check_batch_of_one(
 def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
     name = getattr(layer_factory, "__name__", "the factory")
     arguments = arguments_of(layer_factory)
-    unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    wanted = [p.name for p in arguments if p.default is p.empty and p.kind not in unnamed]
-    if wanted := [argument for argument in wanted if argument != "rng"]:
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in arguments if p.default is p.empty and p.kind not in optional]
+    if wanted := [argument for argument in needed if argument != "rng"]:
         raise TypeError(
             f"layer_laws: {name} wants {', '.join(wanted)}, expected what makes a new layer of an "
             f"rng alone or of nothing, such as lambda: {name}(...)"

@@ -484,6 +484,12 @@ def test_a_list_is_an_array():
         (lambda: check_gradients(Affine.random(3, 2, RNG), X.T), ValueError, "x has shape"),
         (lambda: check_gradients(ReLU(), np.ones((0, 3))), ValueError, r"inputs\[0\] is empty, of"),
         (lambda: layer_laws(ReLU, np.ones((0, 3))), ValueError, r"ReLU\(\): inputs\[0\] is empty"),
+        (
+            lambda: check_gradients(ReLU(), {"x": X}),
+            TypeError,
+            r"inputs\[0\] is a dict, expected a",
+        ),
+        (lambda: layer_laws(AddLayer, X, memoryview(X)), TypeError, r"inputs\[1\] is a memoryview"),
         (lambda: check_gradients(ReLU(), X, max_elements=0), ValueError, "max_elements is 0, exp"),
         (lambda: check_gradients(ReLU(), X, rtol=-1), ValueError, "rtol is -1, expected a number"),
         (lambda: layer_laws(Affine, X), TypeError, r"Affine wants W, b, .* lambda: Affine\(...\)"),
