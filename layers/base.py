@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import check_real, check_unmasked
 from .tree import (
     label,
     layers_of,
@@ -216,6 +217,8 @@ class Layer:
             If names, shapes or kinds of dtype differ, a value is not finite in the layer's dtype,
             an array is read-only, or two values are given for one shared array; then nothing has
             changed.
+        TypeError
+            If an array is masked.
         """
         for array, new in self.matched_state(state):
             array[...] = new
@@ -239,6 +242,8 @@ class Layer:
             As by `load_state_dict`.
         """
         mine, name = state(self), type(self).__name__
+        for key, value in state_dict.items():
+            check_unmasked(value, f"{name}: state {key!r}")
         new = {key: np.asarray(array) for key, array in state_dict.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
         if missing or unexpected:
@@ -354,20 +359,15 @@ class Layer:
         TypeError
             If it does not hold real numbers, or is a masked array.
         """
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError(
-                f"{self!r}: {name} is a masked array, whose mask would be ignored; fill it first"
-            )
+        if type(x) is np.ndarray and x.dtype.kind in "fiub":
+            return x
+        check_unmasked(x, f"{self!r}: {name}")
         if isinstance(x, np.ndarray) or not hasattr(x, "__array_function__"):
             try:
                 x = np.asarray(x)
             except ValueError as error:
                 raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
-        if x.dtype.kind not in "fiub":
-            hint = " (a sparse matrix? x.toarray())" if x.dtype == object and x.ndim == 0 else ""
-            if name == "t" and x.dtype.kind in "UST":
-                hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
-            raise TypeError(f"{self!r}: {name} is of dtype {x.dtype}, expected real numbers{hint}")
+        check_real(x, f"{self!r}: {name}")
         return x
 
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute

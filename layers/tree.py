@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _add_layers(layer: Any, found: dict[int, Any]) -> None:
     found[id(layer)] = layer
     for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
-        for part in value if type(value) is tuple else (value,):
+        for part in value if type(value) in (tuple, list) else (value,):
             if not hasattr(part, "forward"):
                 for _, inner in layers_in(part):
                     if id(inner) not in found:
@@ -136,11 +137,16 @@ def is_trained(layer: Any) -> bool:
 def set_zero_grads(layer: Any) -> None:
     """Assign zeros to every gradient of a layer and its parts: nothing flowed back to them."""
     for owner in layers_of(layer):
-        for name in getattr(owner, "param_names", ()):
-            setattr(owner, "d" + name, np.zeros_like(getattr(owner, name)))
-        if not hasattr(owner, "param_names"):
-            for grad in getattr(owner, "grads", ()):
-                grad[...] = 0
+        zero_own_grads(owner)
+
+
+def zero_own_grads(layer: Any) -> None:
+    """Assign zeros to the gradients of the parameters that a layer itself has."""
+    for name in getattr(layer, "param_names", ()):
+        setattr(layer, "d" + name, np.zeros_like(getattr(layer, name)))
+    if not hasattr(layer, "param_names"):
+        for grad in getattr(layer, "grads", ()):
+            grad[...] = 0
 
 
 def state(layer: Any) -> dict[str, Any]:
@@ -180,6 +186,11 @@ def twin(layer: Any) -> Any:
     def copied(layer: Any) -> Any:
         if id(layer) not in copies:
             copies[id(layer)] = new = copy.copy(layer)
+            for name, value in list(getattr(new, "__dict__", {}).items()):
+                if type(value) is MethodType and value.__self__ is layer:
+                    setattr(new, name, MethodType(value.__func__, new))
+                elif name == "grads" and type(value) is list:  # which its backward writes to
+                    new.grads = [np.copy(grad) for grad in value]
             for name in getattr(layer, "part_names", ()):
                 setattr(new, name, map_layers(copied, getattr(layer, name)))
         return copies[id(layer)]

@@ -45,7 +45,7 @@ def check_declared(net: Any) -> None:
                     "trained in place; as_parameter makes one"
                 )
             owners.append((f"{name} of {where}", param))
-    _check_memory(owners)
+    check_memory(owners)
 
 
 def _check_parts(where: str, layer: Any) -> None:
@@ -75,7 +75,8 @@ def _check_plain(where: str, layer: Any) -> None:
         )
 
 
-def _check_memory(owners: list[tuple[str, Any]]) -> None:
+def check_memory(owners: list[tuple[str, Any]]) -> None:
+    """Raise ValueError if two of the named parameters share memory without being one array."""
     unique = {id(a): (name, a) for name, a in owners if isinstance(a, np.ndarray) and a.size}
     spans = sorted((*np.lib.array_utils.byte_bounds(a), name, k) for k, (name, a) in unique.items())
     for (_, end, name, k), (start, _, other, j) in pairwise(spans):

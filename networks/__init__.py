@@ -1,8 +1,9 @@
 """Networks: chains of layers, and what trains them."""
 
 from .drawing import draw
-from .function_stack import FunctionStack, Graph
+from .function_stack import FunctionStack
 from .gradients import value_and_grads
+from .graph import Graph
 from .network import Network
 from .optimizers import (
     L1,

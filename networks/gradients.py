@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.base import Array
-from ..layers.tree import is_trained, params_and_grads, set_zero_grads
+from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
 
 
 def value_and_grads(
@@ -58,7 +58,10 @@ def value_and_grads(
     value = loss_of(loss, y, t, weights)
     if not isfinite(value):
         raise NonFiniteLossError(value)
-    params_only(net)(loss.backward(1.0))
+    dy = loss.backward(1.0)
+    if is_nothing(dy):
+        raise missing_return(loss, "backward")
+    params_only(net)(dy)
     return value, params_and_grads(net)[1]
 
 
@@ -74,6 +77,11 @@ def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
     """Return ``loss.forward(y, t)`` or ``loss.forward(y, t, weights)``, which must be a number."""
     value = loss.forward(y, t) if weights is None else loss.forward(y, t, weights)
     return value if type(value) is float else as_result(f"{type(loss).__name__}.forward", value)
+
+
+def missing_return(layer: Any, method: str) -> TypeError:
+    """Return the error of a layer whose forward or backward gave None, which names the layer."""
+    return TypeError(f"{label(layer)}: {method} returned None; is a return missing?")
 
 
 def as_result(what: str, value: Any) -> float:

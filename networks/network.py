@@ -10,6 +10,7 @@ from ..layers import Layer
 from ..layers.tree import is_layer, label, walk
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
+from .gradients import backward_of, is_nothing, missing_return
 from .summary import Summary, summary
 
 
@@ -33,6 +34,7 @@ class Network(Layer):
     """
 
     part_names: tuple[str, ...] = ("layers",)
+    took_floats: list[bool]  # by layer, from forward
 
     def __init__(self, *layers: Any) -> None:
         name = type(self).__name__
@@ -140,6 +142,13 @@ class Network(Layer):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
+    def gradient_of(self, i: int, dout: Any) -> Any:
+        """Run layer `i` back; it owes a gradient if its input, in ``took_floats``, held floats."""
+        gradient = backward_of(self.layers[i], dout)
+        if is_nothing(gradient) and not is_nothing(dout) and self.took_floats[i]:
+            raise missing_return(self.layers[i], "backward")
+        return gradient
+
     def note(self, error: Exception, layer: object) -> None:
         """Add to an error where in the network it happened.
 
@@ -156,4 +165,7 @@ class Network(Layer):
 
 def call(layer: Any, value: Any) -> Any:
     """``layer.forward(value)``, where a tuple is spread into the arguments."""
-    return layer.forward(*value) if type(value) is tuple else layer.forward(value)
+    out = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+    if out is None:
+        raise missing_return(layer, "forward")
+    return out

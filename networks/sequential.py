@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from ..layers import Layer
-from ..layers.tree import is_trained, label
-from .gradients import backward_of, backward_params_of, is_nothing
+from ..layers.nested import has_floats
+from ..layers.tree import is_trained
+from .gradients import backward_params_of
 from .network import Network, call
 
 
@@ -31,12 +33,12 @@ class Sequential(Network):
 
     def forward(self, *inputs: Any) -> Any:
         value: Any = inputs if len(inputs) != 1 else inputs[0]
+        self.took_floats = []
         layer: Any = None
         try:
             for layer in self.layers:
-                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
-                if value is None:
-                    raise TypeError(f"{label(layer)}: forward returned None; is a return missing?")
+                self.took_floats.append(has_floats(value))
+                value = call(layer, value)
         except Exception as error:
             self.note(error, layer)
             raise
@@ -67,15 +69,7 @@ class Sequential(Network):
         try:
             for i in range(len(self.layers) - 1, end - 1, -1):
                 layer = self.layers[i]
-                if dout is None or (type(dout) is tuple and is_nothing(dout)):
-                    dout = backward_of(layer, dout)
-                    continue
-                dout = layer.backward(dout)
-                if dout is None and any(map(is_trained, self.layers[:i])):
-                    raise TypeError(
-                        f"{label(layer)}: backward returned None, but there are parameters below "
-                        "it; is a return missing?"
-                    )
+                dout = self.gradient_of(i, dout)
         except Exception as error:
             self.note(error, layer)
             raise
@@ -96,24 +90,24 @@ class Parallel(Network):
 
     def forward(self, *inputs: Any) -> Any:
         self._check(inputs, "inputs")
-        return self._each(call, inputs)
+        self.took_floats = list(map(has_floats, inputs))
+        return self._each(lambda i, x: call(self.layers[i], x), inputs)
 
     def backward(self, dout: Any) -> Any:
-        return self._each(backward_of, self._douts(dout))
+        return self._each(self.gradient_of, self._douts(dout))
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, without those of the inputs."""
-        self._each(backward_params_of, self._douts(dout))
+        self._each(lambda i, d: backward_params_of(self.layers[i], d), self._douts(dout))
 
-    def _each(self, apply: Any, values: tuple[Any, ...]) -> Any:
+    def _each(self, apply: Callable[[int, Any], Any], values: tuple[Any, ...]) -> Any:
         results = []
-        layer: Any = None
-        try:
-            for layer, value in zip(self.layers, values, strict=True):
-                results.append(apply(layer, value))
-        except Exception as error:
-            self.note(error, layer)
-            raise
+        for i, value in enumerate(values):
+            try:
+                results.append(apply(i, value))
+            except Exception as error:
+                self.note(error, self.layers[i])
+                raise
         return tuple(results) if len(results) != 1 else results[0]
 
     def _douts(self, dout: Any) -> tuple[Any, ...]:

@@ -31,12 +31,13 @@ from benchmarks.workloads import WORKLOADS
 
 # A file in benchmarks/: the peer's name, the package it needs, the workloads it can do.
 PEERS = {
-    "own": ("chainrule", "chainrule", "A B C C2 D"),
-    "pytorch": ("PyTorch", "torch", "A B C C2 D"),
-    "pytorch_fused": ("PyTorch, fused optimizer", "torch", "A B C C2"),
+    "own": ("chainrule", "chainrule", "A B C C2 D E1 E2 E3"),
+    "pytorch": ("PyTorch", "torch", "A B C C2 D E1 E2 E3"),
+    "pytorch_fused": ("PyTorch, fused optimizer", "torch", "A B C C2 E1 E2 E3"),
     "jax_jit": ("JAX, jit", "jax", "A B C C2 D"),
     "scikit_learn": ("scikit-learn", "sklearn", "A B"),
     "textbook": ("textbook's im2col", "numpy", "C C2"),
+    "textbook_loop": ("textbook's loop", "numpy", "E1 E2 E3"),
     "inlined": ("NumPy, inlined", "numpy", "D"),
     "products": ("the matrix products alone", "numpy", "A B"),
 }
@@ -87,7 +88,7 @@ def write_data(name: str, rng: np.random.Generator, steps: int | None, folder: s
     """Write the data, weights and batches of a workload to ``folder/name.npz``."""
     workload = WORKLOADS[name]
     x, t = workload.data()
-    weights = workload.weights(rng, x.dtype)
+    weights = workload.weights(rng, x.dtype if x.dtype.kind == "f" else np.float32)
     orders = workload.orders(rng, len(x))[:, :steps]
     named = {f"weights.{i}": array for i, array in enumerate(weights)}
     named |= {"x": x, "t": t, "orders": orders}

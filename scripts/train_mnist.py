@@ -10,7 +10,9 @@ used for that.
 Written to --out are weights.npz and weights.json, from which predict_mnist.py rebuilds the net,
 checkpoint.npz for --resume, and with --plot curves.png and digits.png; with --onnx FILE the net is
 exported, and predict_mnist.py FILE runs it without this library. Ctrl-C ends the training after
-the current step; the net is then tested and saved, and the exit code is 130.
+the current step; the net is then tested and saved, and the exit code is 130. Convolutional nets
+train in as many threads as there are cores; any net trains on several processes or machines by
+  mpiexec -n 2 python -m mpi4py scripts/train_mnist.py --mpi
 
 The textbook's first net, on the whole of MNIST:
   train_mnist.py --data full --activation sigmoid --hidden 50 --optimizer sgd --batch-size 100
@@ -108,15 +110,17 @@ def train(args: argparse.Namespace) -> int:
     optimizer = training_options.optimizer(args)
     options = training_options.trainer_options(args, optimizer.lr, len(x))
     checkpoint = args.out / "checkpoint.npz"
+    trained = training_options.in_threads(net, args)
     if args.resume:
         try:
-            trainer = Trainer.resume(checkpoint, net, loss, optimizer, rng=rng, **options)
+            trainer = Trainer.resume(checkpoint, trained, loss, optimizer, rng=rng, **options)
         except (OSError, ValueError) as error:
             raise SystemExit(f"--resume: {digits.told(error)}") from error
         check_same(trainer, len(x), args.batch_size)
     else:
-        trainer = Trainer(net, loss, optimizer, rng=rng, **options)
-    print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
+        trainer = Trainer(trained, loss, optimizer, rng=rng, **options)
+    if trainer.ranks.rank == 0:
+        print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
 
     try:
         history = trainer.fit(
@@ -136,6 +140,8 @@ def train(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise SystemExit(f"cannot train: {digits.told(error)}") from error
 
+    if trainer.ranks.rank:
+        return 0
     predicted = trainer.predict(x_test).argmax(axis=1)
     right = np.count_nonzero(predicted == t_test)
     print(f"test accuracy: {right / len(t_test):.2%} ({right:,} of {len(t_test):,} images)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,18 @@ from numpy.typing import NDArray
 
 import arguments
 from chainrule.datasets import shift
-from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, schedules
+from chainrule.layers import Layer
+from chainrule.networks import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    DataParallel,
+    Optimizer,
+    RMSProp,
+    Sequential,
+    schedules,
+)
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], float]] = {
     "adam": (Adam, 0.003),
@@ -58,6 +70,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without progress and keep the best weights, by the loss on a "
         "tenth of the training images, which is held out",
     )
+    add(
+        "--threads",
+        **number,
+        help="shares of each batch, in a thread each (conv and deep: one per core; else 1)",
+    )
+    add("--mpi", action="store_true", help="train on all ranks: mpiexec -n 2 python -m mpi4py ...")
     add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
@@ -72,7 +90,28 @@ def optimizer(args: argparse.Namespace) -> Optimizer:
 def trainer_options(args: argparse.Namespace, lr: float, samples: int) -> dict[str, Any]:
     """Return the options of the Trainer."""
     steps = args.epochs * -(-samples // args.batch_size)
-    return {"schedule": SCHEDULES[args.schedule](lr, steps), "max_norm": args.clip}
+    schedule = SCHEDULES[args.schedule](lr, steps)
+    return {"schedule": schedule, "max_norm": args.clip, "comm": communicator(args)}
+
+
+def communicator(args: argparse.Namespace) -> Any:
+    """Return MPI's ranks if they are to train together, else None."""
+    if not args.mpi:
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise SystemExit(f"--mpi: {error}; pip install mpi4py mpich") from error
+    return MPI.COMM_WORLD
+
+
+def in_threads(net: Sequential, args: argparse.Namespace) -> Layer:
+    """Return what trains the net: itself, or its shares in threads."""
+    threads = args.threads
+    if threads is None:
+        gains = args.model in ("conv", "deep") and not args.mpi and find_spec("threadpoolctl")
+        threads = arguments.cores() if gains else 1
+    return DataParallel(net, threads) if threads > 1 else net
 
 
 def shifted(

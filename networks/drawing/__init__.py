@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...layers.nested import leaves
-from ..function_stack import FunctionStack, Graph, Value, as_gradient
+from ..function_stack import FunctionStack
+from ..graph import Graph
+from ..values import Value, as_gradient
 from .layout import Line, place
 from .nodes import nodes_and_edges
 from .svg import svg

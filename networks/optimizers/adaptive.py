@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.half import wide
 from .base import Optimizer
 from .hyperparameter import hyperparameter, in_range
 
 
-class AdaGrad(Optimizer):
+class _Squaring(Optimizer):
+    """An optimizer whose state holds squares of gradients."""
+
+    def _check(self, grads: Sequence[Array]) -> None:
+        """Raise FloatingPointError before squares, or a long sum of them, become infinite.
+
+        They would stay so, and hold the parameter still for ever after.
+        """
+        for k, g in enumerate(map(wide, grads)):
+            if not np.vdot(g, g) < 1e-4 * _largest(g.dtype) and np.isfinite(g).all():
+                raise FloatingPointError(
+                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square {g.dtype} "
+                    "has no room for; is the loss too large? Trainer has max_norm to clip gradients"
+                )
+
+
+class AdaGrad(_Squaring):
     """``h = h + g^2``, ``p = p - lr * g / (sqrt(h) + eps)``.
 
     Duchi, Hazan, Singer (2011), Adaptive Subgradient Methods for Online Learning and Stochastic
@@ -38,11 +57,11 @@ class AdaGrad(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (h,) = state
-        h += _squared(self, g)
+        h += g * g
         p -= self.lr * g / (np.sqrt(h) + self.eps)
 
 
-class RMSProp(Optimizer):
+class RMSProp(_Squaring):
     """``v = rho * v + (1 - rho) * g^2``, ``p = p - lr * g / (sqrt(v) + eps)``.
 
     Tieleman, Hinton (2012), Lecture 6.5 of Neural Networks for Machine Learning,
@@ -73,13 +92,13 @@ class RMSProp(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (v,) = state
-        square = _squared(self, g)
+        square = g * g
         v *= self.rho
         v += (1 - self.rho) * square
         p -= self.lr * g / (np.sqrt(v) + self.eps)
 
 
-class Adam(Optimizer):
+class Adam(_Squaring):
     """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``p = p - lr m' / (sqrt(v') + eps)``.
 
     ``m'`` and ``v'`` are m and v over ``1 - b1^t`` and ``1 - b2^t``, at step t. Kingma, Ba (2015),
@@ -136,7 +155,7 @@ class Adam(Optimizer):
         M, V = state
         b1, b2 = self.betas
         c = math.sqrt((1 - b2) / (1 - b2**self.t))
-        square = _squared(self, g)
+        square = g * g
         V *= b2
         V += square
         del square  # its memory, still in the cache, is the next array's
@@ -183,13 +202,6 @@ class AdamW(Adam):
         return list(grads)
 
 
-def _squared(optimizer: Optimizer, g: Array) -> Array:
-    """``g^2``; infinite in the state, it would hold the parameter still for ever after."""
-    try:
-        with np.errstate(over="raise"):
-            return g * g
-    except FloatingPointError:
-        raise FloatingPointError(
-            f"{optimizer!r}: a gradient of {np.abs(g).max():.3g}, whose square is infinite in "
-            f"{g.dtype}; is the loss too large? Trainer has max_norm to clip gradients"
-        ) from None
+@cache
+def _largest(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).max)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
+from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
@@ -69,24 +70,23 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the gradients do not have the parameters' number and shapes, or the parameters do
-            not match the loaded state; then nothing has changed.
+            If the gradients do not have the parameters' number and shapes, a parameter is
+            read-only, two share memory without being one array, or they do not match the loaded
+            state; then nothing has changed.
         TypeError
-            If a parameter is not of a floating dtype.
+            If they are not lists of arrays, or a parameter is not of a floating dtype.
+        FloatingPointError
+            If the optimizer squares the gradients, and one is too large for that; then nothing has
+            changed.
         """
-        kept, slots = self._moments, len(self.slots)
-        known = not self._loaded and len(params) == len(grads)
-        for p, g in zip(params, grads, strict=False):
-            moments = kept.get(id(p))
-            if moments is None or len(moments.arrays) != slots or p.shape != g.shape:
-                known = False
-        if not known:
+        if not self._knows(params, grads):
             self._begin(params, grads)
+        self._check(grads)
         if self.weight_decay:
             grads = self._decay(params, grads)
         steps = self.t
         for p, g in zip(params, grads, strict=True):
-            moments = kept[id(p)]
+            moments = self._moments[id(p)]
             moments.t = self.t = moments.t + 1
             if p.itemsize == 2:
                 g = g.astype(_wide(g))
@@ -96,6 +96,9 @@ class Optimizer:
                 for block in _blocks(p, g, *moments.arrays):
                     self._update(*block)
         self.t = steps + 1
+
+    def _check(self, grads: Sequence[Array]) -> None:
+        """Raise if there is a gradient with which no step can be made; nothing has changed yet."""
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
@@ -206,13 +209,19 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If a loaded state is for parameters of other shapes or dtypes.
+            If a loaded state is for parameters of other shapes or dtypes, a parameter is read-only,
+            or two share memory without being one array.
         TypeError
             If a parameter is not of a floating dtype.
         """
         for k, p in enumerate(params):
             if p.dtype.kind != "f":
                 raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
+            if isinstance(p, np.generic):
+                raise TypeError(f"{self!r}: parameter {k} is a number, expected an array")
+            if isinstance(p, np.ndarray) and not p.flags.writeable:
+                raise ValueError(f"{self!r}: parameter {k} is read-only; train a copy of it")
+        check_memory([(f"parameter {k}", p) for k, p in enumerate(params)])
         if not self._loaded:
             return
         theirs = [f"{_wide(p)}{list(p.shape)}" for p in params]
@@ -225,13 +234,25 @@ class Optimizer:
         if self._loaded:
             self.check_fits(params)
             both = zip(params, self._loaded, strict=True)
-            self._moments.clear()
-            self._moments |= {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
+            self._moments = {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
             self._loaded = []
+
+    def _knows(self, params: Sequence[Array], grads: Sequence[Array]) -> bool:
+        """Whether there are moments for all parameters, and the gradients have their shapes."""
+        if self._loaded or not (type(params) is type(grads) is list and len(params) == len(grads)):
+            return False
+        slots = len(self.slots)
+        for p, g in zip(params, grads, strict=True):
+            moments = self._moments.get(id(p))
+            if moments is None or len(moments.arrays) != slots:
+                return False
+            if p.shape != getattr(g, "shape", None):
+                return False
+        return True
 
     def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Check what came, and give moments to the parameters that have none."""
-        shapes, came = [p.shape for p in params], [g.shape for g in grads]
+        shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
         if shapes != came:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
         self.check_fits(params)
@@ -249,6 +270,15 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def _shapes(optimizer: Optimizer, name: str, arrays: Sequence[Array]) -> list[tuple[int, ...]]:
+    try:
+        if not isinstance(arrays, np.ndarray):
+            return [array.shape for array in arrays]
+    except (AttributeError, TypeError):
+        pass
+    raise TypeError(f"{optimizer!r}: {name} is {arrays!r:.60}, expected a list of arrays")
 
 
 def _wide(array: Array) -> np.dtype[Any]:

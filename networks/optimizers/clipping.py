@@ -11,7 +11,9 @@ from ...layers.base import Array
 from ...layers.checks import as_number
 
 
-def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
+def clip_gradients(
+    grads: Sequence[Array], max_norm: float, norm: float | None = None
+) -> list[Array]:
     """``g * min(1, max_norm / |g|)``, where ``|g|`` is the norm of all gradients together.
 
     Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks,
@@ -23,6 +25,8 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
         All gradients of a step.
     max_norm : float
         Maximum norm, positive.
+    norm : float, optional
+        ``|g|``, if it is known, as with gradients that are spread over machines.
 
     Returns
     -------
@@ -37,11 +41,23 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
         If `max_norm` is not a positive number.
     """
     max_norm = _positive(max_norm, "clip_gradients: max_norm")
+    norm = global_norm(grads) if norm is None else norm
+    return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
+
+
+def global_norm(grads: Sequence[Array]) -> float:
+    """Return the norm of all gradients together, ``|g|``.
+
+    Raises
+    ------
+    FloatingPointError
+        If a gradient holds a NaN or an infinite value.
+    """
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if not math.isfinite(norm):
         _check_finite(grads)
         norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads))
-    return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
+    return norm
 
 
 def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:

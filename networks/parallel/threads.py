@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from ...layers.checks import as_count
 from ...layers.nested import leaves, map_leaves
 from ..gradients import params_only
 from ..network import Network, call
+from .shares import separate, shares
 
 
 class DataParallel(Network):
@@ -101,10 +101,8 @@ class DataParallel(Network):
                 "expected an equal number in all of them"
             )
         (n,) = rows
-        count = max(1, min(self.threads, n // 2))
-        ends = [n * k // count for k in range(count + 1)]
-        slices = [slice(*both) for both in pairwise(ends)]
-        nets = [self.layers, *(_copy(self.layers, k) for k in range(1, count))]
+        slices = shares(n, self.threads)
+        nets = [self.layers, *(_copy(self.layers, k) for k in range(1, len(slices)))]
         return [_Share(*both) for both in zip(nets, slices, strict=True)]
 
     def _each(self, run: Callable[[_Share], Any]) -> list[Any]:
@@ -270,7 +268,7 @@ def _copy(net: Any, number: int) -> Any:
         attributes |= {name: copied(value) for name, value in attributes.items()}
     for made in list(memo.values()):
         if isinstance(made, np.random.Generator):
-            _reseed(made, number)
+            separate(made.bit_generator, number)
     return twin
 
 
@@ -279,13 +277,6 @@ def _grads(layer: Any) -> list[Array]:
     if hasattr(layer, "param_names"):
         return [grad for n in layer.param_names if (grad := vars(layer).get(f"d{n}")) is not None]
     return list(getattr(layer, "grads", ()))
-
-
-def _reseed(rng: np.random.Generator, number: int) -> None:
-    """Move the copy of a Generator to a stream of its own, which follows from its state."""
-    seed = np.random.SeedSequence([number, *rng.integers(2**32, size=4, dtype=np.uint32).tolist()])
-    bits = rng.bit_generator
-    bits.state = type(bits)(seed).state
 
 
 def _sum_gradients(shares: Sequence[_Share]) -> None:

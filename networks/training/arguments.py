@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...layers import Layer
 from ...layers.checks import as_count, as_number
 from ...layers.losses import Loss
+from ...layers.nested import leaves
 from ...layers.tree import state
 from ...layers.undeclared import check_declared
 from ..gradients import as_result
 from .batches import Batches
 from .checkpoint import check_can_save
 from .evaluation import by_name
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 
 def check_net(caller: str, net: Any) -> None:
@@ -140,20 +139,19 @@ def as_monitor(
     return column, 1 if best == "min" else -1
 
 
-def warn_of_bytes(trainer: Trainer, x: Any) -> None:
+def warn_of_bytes(caller: str, net: Any, x: Any) -> None:
     """Warn of images of bytes up to 255, on which few nets can train.
 
     An array of two axes may hold indices: it counts as images only if the first parameter has as
     many rows as it has columns.
     """
-    if x.dtype != np.uint8 or x.ndim < 2:
-        return
-    if x.ndim == 2 and trainer.net.params[0].shape[:1] != x.shape[1:]:
-        return
-    if x[:1000].max() > 1:
-        trainer.warn_once(
-            "Trainer.fit: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)"
-        )
+    rows = net.params[0].shape[:1]
+    for _, array in leaves(x):
+        shape = np.shape(array)
+        images = len(shape) > 2 or (len(shape) == 2 and shape[1:] == rows)
+        if images and getattr(array, "dtype", None) == np.uint8 and array.max(initial=0) > 1:
+            message = f"{caller}: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)"
+            warnings.warn(message, stacklevel=3)
 
 
 def check_saving(trainer: Any, checkpoint: Any, checkpoint_every: Any) -> None:

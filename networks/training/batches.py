@@ -6,16 +6,17 @@ Inputs and targets are arrays or nested tuples of arrays, for nets of several in
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from ...layers.base import Array
-from ...layers.checks import as_count
+from ...layers.checks import as_count, check_real
 from ...layers.nested import at, leaves, map_leaves
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
+Share = Callable[[int], slice]  # which of so many rows
 _BLOCK = 1_000_000  # numbers checked at a time
 
 
@@ -114,20 +115,31 @@ class Batches:
     def subset(self, rows: Array) -> Self:
         """Return batches of some rows of the arrays, which are not copied."""
         part = copy.copy(self)
-        part.rows, part.samples = rows, len(rows)
-        part.size = min(self.size, len(rows))
+        part.rows, part.samples = rows if self.rows is None else self.rows[rows], len(rows)
+        part.size = min(self.size, max(len(rows), 1))
         return part
+
+    def shared(self, share: Share) -> Self:
+        """Return batches of a share of all rows; of an iterable, itself: each rank has its own."""
+        if self.samples is None or share(self.samples) == slice(0, self.samples):
+            return self
+        return self.subset(np.arange(self.samples)[share(self.samples)])
 
     def few(self) -> Batches | None:
         """Return two rows or the first batch for a trial; None if that might use up an iterable."""
         if self.iterable is None:
-            return self.subset(np.arange(2) if self.rows is None else self.rows[:2])
+            return self.subset(np.arange(min(2, self.samples or 0)))
         if isinstance(self.iterable, list) and self.iterable:
             return Batches(self.iterable[:1], caller=self.caller)
         return None
 
-    def once(self, order: Array | None = None, start: int = 0) -> Iterator[Batch]:
-        """Iterate over the data once, from batch `start` on, with the rows of arrays in `order`."""
+    def once(
+        self, order: Array | None = None, start: int = 0, share: Share | None = None
+    ) -> Iterator[Batch]:
+        """Iterate over the data once, from batch `start` on, with the rows of arrays in `order`.
+
+        `share` selects rows of each batch; an iterable's batches are taken as they come.
+        """
         if self.iterable is not None:
             yield from self._given(self.iterable, start)
             return
@@ -135,7 +147,10 @@ class Batches:
             order = self.rows if order is None else self.rows[order]
         for k in range(start, self.count or 0):
             i = k * self.size
-            rows = slice(i, i + self.size) if order is None else order[i : i + self.size]
+            stop = min(i + self.size, self.samples or 0)
+            mine = share(stop - i) if share else slice(0, stop - i)
+            rows: Any = slice(i + mine.start, i + mine.stop)
+            rows = rows if order is None else order[rows]
             yield _take(self.x, rows), _take(self.t, rows), _take(self.weights, rows)
 
     def _given(self, batches: Iterable[Any], start: int) -> Iterator[Batch]:
@@ -161,15 +176,7 @@ def as_rows(name: str, value: Any) -> Any:
         found = as_array(value)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if isinstance(found, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
-    if found.dtype.kind not in "fiub":
-        hint = ""
-        if found.dtype.kind in "US":
-            hint = "; np.unique(labels, return_inverse=True) numbers them"
-        elif found.dtype == object and found.ndim == 0:
-            hint = " (a sparse matrix? x.toarray())"
-        raise TypeError(f"{name} is of dtype {found.dtype}, expected real numbers{hint}")
+    check_real(found, name)
     if found.ndim == 0 or len(found) == 0:
         hint = "; a tuple is several arrays" if name.endswith("]") else ""
         raise ValueError(
@@ -202,12 +209,6 @@ def as_batch(name: str, value: Any, *, arrays: bool = True) -> Batch:
         map_leaves(as_array, t),
         weights if weights is None else as_array(weights),
     )
-
-
-def rows_of(value: Any) -> int:
-    """Return the number of rows of a batch's targets; a number alone is one row."""
-    _, first = next(leaves(value))
-    return len(first) if np.ndim(first) else 1
 
 
 def joined(parts: list[Any]) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import SumLoss
 from ..gradients import as_result, loss_of
-from .batches import Batches, cast, dtype_of, joined, rows_of
+from ..mean_loss import MeanLoss, parts_of, rows_of
+from ..parallel.mpi import Ranks
+from .batches import Batches, cast, dtype_of, joined
 from .metrics import accuracy
 
 Metric = Callable[[Any, Any], float]
@@ -19,32 +20,47 @@ Metrics = Sequence[Metric] | Mapping[str, Metric]
 
 
 def evaluate(
-    net: Any, loss: Any, batches: Batches, metrics: Metrics | None = None
+    net: Any,
+    loss: Any,
+    batches: Batches,
+    metrics: Metrics | None = None,
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
     """Return the loss over all batches, in evaluation mode, and each metric of all their rows.
 
     By default the metric is `accuracy` if the targets are labels, an integer for each row; rows
-    that the loss ignores are left out.
+    that the loss ignores are left out. Each rank runs the net on its rows, rank 0 does the rest.
     """
+    ranks = ranks or Ranks()
     dtype, mean = dtype_of(net), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []
-    for x, t, weights in batches.once():
+    for x, t, weights in batches.shared(ranks.share).once():
         x = cast(x, dtype)
         y = net.predict(*x) if type(x) is tuple else net.predict(x)
-        mean.add(loss, loss_of(loss, y, t, weights), rows_of(t))
+        value, rows = loss_of(loss, y, t, weights), rows_of(t)
+        mean.add(parts_of(loss, value, rows), value, rows)
         if metrics is None and _are_labels(y, t):
             y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
             named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
         if named:
             outputs.append(y)
             targets.append(t)
-    found = mean.values()
-    if named:
-        y, t = _all_rows(outputs), _all_rows(targets)
-        found |= {n: as_result(f"metric {n}", metric(y, t)) for n, metric in named.items()}
-    return found
+    gathered = ranks.gather((mean.sums, outputs, targets))
+
+    def found() -> dict[str, float]:
+        whole = MeanLoss()
+        for sums, _, _ in gathered:
+            whole.join(sums)
+        if not named:
+            return whole.values()
+        y, t = (_all_rows([part for found in gathered for part in found[k]]) for k in (1, 2))
+        return whole.values() | {
+            n: as_result(f"metric {n}", metric(y, t)) for n, metric in named.items()
+        }
+
+    return ranks.first(found)
 
 
 def try_evaluation(
@@ -117,55 +133,3 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
 def _name(metric: Any) -> str:
     metric = getattr(metric, "func", metric)  # of a functools.partial
     return getattr(metric, "__name__", type(metric).__name__)
-
-
-class MeanLoss:
-    """The loss of several batches as if they were one: ``sum(loss * total) / sum(total)``.
-
-    ``total`` is what the loss was divided by; a loss with reduction "sum" is added up, and a loss
-    without ``total`` is weighted by its rows. A `SumLoss` is the sum of the means of its parts,
-    each with its own totals.
-
-    Parameters
-    ----------
-    sums : list of [float, float, float], optional
-        Continue from these: for each part its factor, the sum and the sum of the totals, which is
-        0 for a loss that is added up.
-    """
-
-    def __init__(self, sums: list[list[float]] | None = None) -> None:
-        self.sums = [] if sums is None else sums
-
-    def add(self, loss: Any, value: float, rows: int) -> None:
-        """Add a batch whose loss has just been computed; `value` may include a penalty."""
-        parts = _parts(loss, value, rows)
-        if len(parts) > 1:  # of a SumLoss; the rest is the penalty
-            rest = value - sum(factor * part for factor, part, _ in parts)
-            parts.append((1.0, rest, float(rows)))
-        if not self.sums:
-            self.sums += [[factor, 0.0, 0.0] for factor, _, _ in parts]
-        for entry, (_, part, total) in zip(self.sums, parts, strict=True):
-            entry[1] += part if total is None else part * total
-            entry[2] += total or 0.0
-
-    def values(self) -> dict[str, float]:
-        """Return the ``loss``, and ``loss_0``, ``loss_1``, ... of the parts of a `SumLoss`."""
-        means = [part / total if total else part for _, part, total in self.sums]
-        if len(means) == 1:
-            return {"loss": means[0]}
-        factors = [factor for factor, _, _ in self.sums]
-        loss = sum(f * mean for f, mean in zip(factors, means, strict=True))
-        return {"loss": loss} | {f"loss_{k}": mean for k, mean in enumerate(means[:-1])}
-
-
-def _parts(loss: Any, value: float, rows: int) -> list[tuple[float, float, float | None]]:
-    """Return for each part of a loss its factor, its latest value, and that value's `total`."""
-    if isinstance(loss, SumLoss):
-        return [
-            (factor * f, part, total)
-            for factor, inner, v in zip(loss.weights, loss.losses, loss.values, strict=True)
-            for f, part, total in _parts(inner, v, rows)
-        ]
-    if getattr(loss, "reduction", "mean") != "mean":
-        return [(1.0, value, None)]
-    return [(1.0, value, float(getattr(loss, "total", rows)))]

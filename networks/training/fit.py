@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
-from .batches import Batches, as_batch, cast, dtype_of, rows_of
-from .evaluation import MeanLoss, Metrics, evaluate
-from .interruption import Interruption
+from ..mean_loss import MeanLoss, rows_of
+from .batches import Batches, as_batch, cast, dtype_of
+from .evaluation import Metrics, evaluate
+from .interruption import Interrupted, Interruption
 from .progress import Progress, epoch_line
 
 if TYPE_CHECKING:
@@ -162,19 +163,22 @@ class Fit:
             row = self._end_epoch(start)
             if run.epoch % -(-self.epochs // 100) == 0 or run.epoch == self.epochs:
                 shown.line(epoch_line(row, run.epoch, self.epochs))
+            trainer.ranks.check_equal(trainer.net)
             self._call(self.after_epoch)
             if self.checkpoint is not None:
                 trainer.save(self.checkpoint)
-            interruption.check()
+            if trainer.ranks.interrupted(interruption.noted):
+                raise Interrupted
 
     def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
-        run, trainer = self.run, self.trainer
+        run, trainer, ranks = self.run, self.trainer, self.trainer.ranks
         dtype = dtype_of(trainer.net)
-        order = run.order(trainer.rng, self.data.samples)
+        order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
         loss = MeanLoss(run.sums)
-        for x, t, weights in self.data.once(order, run.batch):
+        batches = self.data.once(order, run.batch, ranks.share)
+        for x, t, weights in batches if self.data.iterable is None else ranks.steps(batches):
             trainer.unfinished = None  # an error from here on may leave half a step
-            if self.transform is not None:
+            if self.transform is not None and rows_of(t):
                 if order is None:  # these are the caller's own arrays, or views of them
                     x, t = copy.deepcopy((x, t))
                 x, t, changed = as_batch(
@@ -183,7 +187,8 @@ class Fit:
                 weights = weights if changed is None else changed
             value = trainer.train_step(cast(x, dtype), t, weights)
             trainer.history.step_losses.append(value)
-            loss.add(trainer.loss, value, rows_of(t))
+            parts, rows = ranks.parts(trainer.loss, value, t)
+            loss.add(parts, value, rows)
             run.batch += 1
             trainer.unfinished = run
             shown.step()
@@ -194,7 +199,8 @@ class Fit:
                 if self.checkpoint is not None:
                     trainer.save(self.checkpoint)
                 return
-            interruption.check()
+            if trainer.ranks.interrupted(interruption.noted):
+                raise Interrupted
 
     def _end_epoch(self, start: float) -> dict[str, float]:
         """Evaluate, and add the epoch's row to the history."""
@@ -205,9 +211,9 @@ class Fit:
         }
         row |= MeanLoss(run.sums).values()
         for name, batches in self.sets.items():
-            found = evaluate(trainer.net, trainer.loss, batches, self.metrics)
+            found = evaluate(trainer.net, trainer.loss, batches, self.metrics, trainer.ranks)
             row |= {f"{name}_{column}": value for column, value in found.items()}
-        row["seconds"] = perf_counter() - start
+        row = trainer.ranks.first(lambda: row | {"seconds": perf_counter() - start})
         trainer.unfinished = None  # until the run and the history agree again
         if self.patience is not None:
             column, sign = self.monitor
@@ -226,4 +232,5 @@ class Fit:
                 function(self.trainer)
             except StopIteration:
                 self.run.stopped = True
+            self.run.stopped = self.trainer.ranks.any(self.run.stopped)
             self.trainer.net.train()

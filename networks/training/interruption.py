@@ -9,11 +9,11 @@ from typing import Self
 
 
 class Interrupted(BaseException):
-    """Raised by `Interruption.check` alone, so that it always comes between two steps."""
+    """Raised by `Fit` between two steps, and by nothing else."""
 
 
 class Interruption:
-    """Within this context the first Ctrl-C is recorded for `check`; a second is raised at once.
+    """Within this context the first Ctrl-C is recorded; a second is raised at once.
 
     It does nothing outside the main thread, or if the program handles SIGINT itself.
     """
@@ -21,11 +21,6 @@ class Interruption:
     def __init__(self) -> None:
         self.noted = False
         self._ours = False
-
-    def check(self) -> None:
-        """Raise Interrupted if there was a Ctrl-C."""
-        if self.noted:
-            raise Interrupted
 
     def __enter__(self) -> Self:
         if (

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
-from ...layers.checks import as_count
+from ...layers.checks import as_count, check_real, check_unmasked
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -175,6 +175,9 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
 
 
 def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
+    for name, value in (("y", y), ("t", t)):
+        check_unmasked(value, f"{caller}: {name}")
+        check_real(np.asarray(value), f"{caller}: {name}")
     y, t = np.asarray(y), np.asarray(t)
     if y.ndim < 2 or y.shape[-1] < 2 or t.shape not in (y.shape, y.shape[:-1]):
         raise ValueError(

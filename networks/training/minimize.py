@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...layers.base import Array
 from ...layers.tree import layers_of
 from ..gradients import NonFiniteLossError, value_and_grads
-from .arguments import check_minimize
+from .arguments import check_minimize, warn_of_bytes
 from .batches import Batches, cast, dtype_of
 from .diagnosis import find_nonfinite
 from .heap import keep_freed_memory
@@ -89,6 +89,7 @@ def minimize(
         raise ValueError(f"minimize: method is {method!r}, expected one of {get_args(Method)}")
     check_minimize(net, loss, options, callback)
     objective = _Objective(net, loss, x, t, weights)
+    warn_of_bytes("minimize", net, x)
     iterations = 0
     with Progress(progress, (options or {}).get("maxiter"), "iteration") as shown:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from typing import Any, Self
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.checks import as_count
-from ...layers.nested import leaves
 from ...layers.undeclared import Watch
-from ..gradients import NonFiniteLossError, as_result, value_and_grads
-from ..optimizers.clipping import clip_gradients, clip_values
+from ..gradients import NonFiniteLossError, as_result
+from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
 from ..optimizers.schedules import Schedule
+from ..parallel.mpi import Ranks
 from ..parallel.threads import blas_for
 from .arguments import (
     as_monitor,
@@ -28,7 +29,7 @@ from .arguments import (
     warn_of_bytes,
 )
 from .batches import Batches, as_rows, cast, dtype_of, joined
-from .checkpoint import load_training, save_training
+from .checkpoint import generators_of, load_training, save_training
 from .diagnosis import find_nonfinite
 from .evaluation import Metrics, evaluate, try_evaluation
 from .fit import Fit, Run
@@ -64,6 +65,9 @@ class Trainer:
         Added to the loss.
     max_norm, max_value : float, optional
         Clip the global norm (`clip_gradients`) or each element (`clip_values`) of the gradients.
+    comm : mpi4py.MPI.Comm, optional
+        Train on its ranks together, started by ``mpiexec -n 4 python -m mpi4py program.py``; see
+        Notes.
 
     Attributes
     ----------
@@ -79,6 +83,18 @@ class Trainer:
     ------
     TypeError, ValueError
         If an argument is unsuitable, or the net or loss owns what it does not declare.
+
+    Notes
+    -----
+    With `comm`, each rank has the whole net and a share of each batch; one Allreduce sums the
+    gradients, so that each step is that of the whole batch on one machine. All ranks call
+    `fit`, `train_step`, `evaluate`, `save` and `resume`, with nets drawn from equal seeds. Of
+    arrays, `fit` and `evaluate` take each rank's rows; an iterable, and the batch of `train_step`,
+    are the rank's own, and all of them together are the batch. Rank 0 draws the order of the
+    samples, prints and saves. Once there is a Trainer, the Generators of the other ranks have
+    streams of their own, so that Dropout draws a mask for each rank. BatchNorm normalizes by the
+    statistics of the rank's rows, and its running averages become the means over the ranks. An
+    error within a step is raised on its rank, and a `RankError` on the others.
     """
 
     def __init__(
@@ -92,6 +108,7 @@ class Trainer:
         penalty: L1 | L2 | None = None,
         max_norm: float | None = None,
         max_value: float | None = None,
+        comm: Any = None,
     ) -> None:
         limits = {"max_norm": max_norm, "max_value": max_value}
         check_trainer(net, loss, optimizer, rng, schedule, penalty, **limits)
@@ -103,6 +120,9 @@ class Trainer:
         self.unfinished: Run | None = None
         self._checked = False  # whether a step was watched for undeclared parameters
         self._warned = set[str]()
+        self.ranks = Ranks(comm)
+        self.ranks.check_equal(net)
+        self.ranks.separate(generators_of(self)[1])
         keep_freed_memory()
 
     def train_step(self, x: Any, t: Any, weights: Any = None) -> float:
@@ -132,7 +152,8 @@ class Trainer:
         Warns
         -----
         UserWarning
-            If the net is in evaluation mode, once.
+            Once if the net is in evaluation mode; at the first step if x holds bytes that look like
+            unscaled images.
 
         Notes
         -----
@@ -141,13 +162,15 @@ class Trainer:
         """
         if not (getattr(self.net, "training", True) or getattr(self.net, "frozen", False)):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
+        if not self._checked:
+            warn_of_bytes("Trainer", self.net, x)
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
             watch = None
             if not self._checked:
                 watch, (x, t) = Watch(self.net, self.loss), copy.deepcopy((x, t))
             try:
-                value, grads = value_and_grads(self.net, self.loss, x, t, weights)
+                value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights)
             except NonFiniteLossError as error:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
@@ -162,7 +185,8 @@ class Trainer:
             if self.max_value is not None:
                 grads = clip_values(grads, self.max_value)
             if self.max_norm is not None:
-                grads = clip_gradients(grads, self.max_norm)
+                norm = self.ranks.first(partial(global_norm, grads))
+                grads = clip_gradients(grads, self.max_norm, norm)
             if self.schedule is not None:
                 self.optimizer.lr = as_result("Trainer: schedule", self.schedule(self.steps))
         self.optimizer.step(params, grads)
@@ -270,19 +294,17 @@ class Trainer:
         Warns
         -----
         UserWarning
-            If x holds bytes that look like unscaled images, once.
+            See `train_step`.
         """
         check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
-        check_saving(self, checkpoint, checkpoint_every)
+        self.ranks.first(lambda: check_saving(self, checkpoint, checkpoint_every))
         data = Batches(x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit")
         sets, share = as_validation(validation, data)
-        for _, array in () if data.iterable is not None else leaves(data.x):
-            warn_of_bytes(self, array)
         run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
         watched = as_monitor(monitor, patience, min_delta, sets, share)
         self._try(sets if share is None else {"validation": data}, metrics, watched[0])
         if share is not None:
-            rows, held_out = run.split(self.rng)
+            rows, held_out = self.ranks.first(lambda: run.split(self.rng))
             sets, data = {"validation": data.subset(held_out)}, data.subset(rows)
         fit = Fit(
             *(self, run, data, sets, metrics, transform, epochs, patience, min_delta, watched),
@@ -290,7 +312,7 @@ class Trainer:
         )
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
-        shown = Progress(progress, left, "step")
+        shown = Progress(progress and self.ranks.rank == 0, left, "step")
         with blas_for(self.net), Interruption() as interruption, shown:
             try:
                 fit.loop(shown, interruption)
@@ -340,7 +362,7 @@ class Trainer:
         """
         size = None if t is None else batch_size
         data = Batches(x, t, size, weights=weights, caller="Trainer.evaluate")
-        return evaluate(self.net, self.loss, data, metrics)
+        return evaluate(self.net, self.loss, data, metrics, self.ranks)
 
     def predict(self, x: Any, *, batch_size: int = 1000) -> Any:
         """Return the net's output for the rows of `x`, batch by batch in evaluation mode.
@@ -425,7 +447,7 @@ class Trainer:
         message : str
             The warning.
         """
-        if message not in self._warned:
+        if message not in self._warned and self.ranks.rank == 0:
             self._warned.add(message)
             warnings.warn(message, stacklevel=3)
 

@@ -145,6 +145,24 @@ def test_a_missing_attribute_is_told_without_guessing():
         Scale(np.ones(3)).fit  # noqa: B018
 
 
+def test_predict_runs_a_layers_own_methods_on_its_copy():
+    class Chosen(Layer):
+        def __init__(self):
+            self.function = self.double
+
+        def double(self, x):
+            self.x = x
+            return 2 * x
+
+        def forward(self, x):
+            return self.function(x)
+
+    layer = Chosen()
+    layer.forward(1.0)
+    assert layer.predict(3.0) == 6
+    assert layer.x == 1
+
+
 def test_predict_leaves_what_forward_saved():
     layer = Affine(np.ones((2, 1)), np.zeros(1))
     layer.forward(x := np.ones((3, 2)))
