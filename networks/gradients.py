@@ -80,7 +80,7 @@ def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
 
 
 def missing_return(layer: Any, method: str) -> TypeError:
-    """Return the error of a layer whose forward or backward gave None, which names the layer."""
+    """Return the error of a layer whose forward or backward returned None."""
     return TypeError(f"{label(layer)}: {method} returned None; is a return missing?")
 
 

@@ -21,13 +21,13 @@ class _Squaring(Optimizer):
     def _check(self, grads: Sequence[Array]) -> None:
         """Raise FloatingPointError before squares, or a long sum of them, become infinite.
 
-        They would stay so, and hold the parameter still for ever after.
+        They would remain infinite, and the parameter would never move again.
         """
         for k, g in enumerate(map(wide, grads)):
             if not np.vdot(g, g) < 1e-4 * _largest(g.dtype) and np.isfinite(g).all():
                 raise FloatingPointError(
-                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square {g.dtype} "
-                    "has no room for; is the loss too large? Trainer has max_norm to clip gradients"
+                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square is too "
+                    f"large for {g.dtype}; is the loss too large? Trainer clips with max_norm"
                 )
 
 

@@ -98,7 +98,7 @@ class Optimizer:
         self.t = steps + 1
 
     def _check(self, grads: Sequence[Array]) -> None:
-        """Raise if there is a gradient with which no step can be made; nothing has changed yet."""
+        """Raise if a gradient allows no step; nothing has changed yet."""
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
@@ -251,7 +251,7 @@ class Optimizer:
         return True
 
     def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Check what came, and give moments to the parameters that have none."""
+        """Check the arguments of `step`, and give moments to the parameters that have none."""
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
         if shapes != came:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")

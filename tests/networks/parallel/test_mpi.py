@@ -13,7 +13,7 @@ from small_training import trainer
 from chainrule.layers import BatchNorm
 from chainrule.networks import Trainer
 
-SAID = ("its losses divide by other totals", "'2.b' is not the same on rank 1 as on rank 0")
+SAID = ("its losses are means over different rows", "'2.b' is not the same on rank 1 as on rank 0")
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 
