@@ -48,7 +48,7 @@ class AdaGrad(_Squaring):
     """
 
     slots = ("h",)
-    settings = ("lr", "eps", "weight_decay")
+    hyperparameters = ("lr", "eps", "weight_decay")
     eps: float = hyperparameter()
 
     def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class RMSProp(_Squaring):
     """
 
     slots = ("v",)
-    settings = ("lr", "rho", "eps", "weight_decay")
+    hyperparameters = ("lr", "rho", "eps", "weight_decay")
     rho: float = hyperparameter(below=1)
     eps: float = hyperparameter()
 
@@ -123,7 +123,7 @@ class Adam(_Squaring):
     """
 
     slots = ("M", "V")
-    settings = ("lr", "betas", "eps", "weight_decay")
+    hyperparameters = ("lr", "betas", "eps", "weight_decay")
     eps: float = hyperparameter()
 
     def __init__(
