@@ -52,7 +52,7 @@ class Call:
 
     @property
     def dparams(self) -> list[Any] | None:
-        """The gradients of the layer's parameters from this call alone; None if not run back."""
+        """The gradients of the layer's parameters from this call alone; None before `backward`."""
         if self.dout is None or self._dparams is not None:
             return self._dparams
         return params_and_grads(self.ran)[1]
@@ -68,7 +68,7 @@ class Call:
             add_gradient(value, gradient, self.layer)
 
     def backward_params(self) -> None:
-        """Run back without the gradients of the inputs."""
+        """Run `backward` without the gradients of the inputs."""
         self.gradients, self._dparams, self.dout = None, None, grad_of(self.output)
         backward_params_of(self.ran, self.dout)
 
@@ -148,7 +148,7 @@ class FunctionStack:
         return self.new_value(data, name)
 
     def push(self, layer: LayerLike, *values: Any) -> Any:
-        """Call ``layer.forward`` with the data of the values and keep the call.
+        """Call ``layer.forward`` with the data of the values, and push the call.
 
         Parameters
         ----------
@@ -197,8 +197,8 @@ class FunctionStack:
         dout : number, array or tuple, default 1
             Upstream gradient, of the shape of `value`; 1 stands for ones.
         unneeded : tuple of Value, optional
-            Inputs whose gradients nobody needs: a call of these alone only computes those of its
-            parameters.
+            Inputs whose gradients are not needed: a call of these alone only computes the gradients
+            of its parameters.
 
         Raises
         ------
@@ -234,7 +234,20 @@ class FunctionStack:
             value.grad = None
 
     def new_value(self, data: Any, name: str | None = None) -> Value:
-        """Return `data`, whatever it is, as a value."""
+        """Return anything as a value, without the checks of `value`.
+
+        Parameters
+        ----------
+        data : object
+            Its data.
+        name : str, optional
+            Its name in pictures.
+
+        Returns
+        -------
+        Value
+            What to push.
+        """
         value = Value(data, name)
         self.values.append(value)
         return value
@@ -263,8 +276,8 @@ def _assign_sum(layer: Any, runs: list[Any]) -> None:
     if not hasattr(layer, "param_names") and own_params(layer):
         if not isinstance(vars(layer).get("grads"), list):
             raise TypeError(
-                f"{label(layer)}: called several times in one step, which a class that is no "
-                "Layer bears if its grads is a list: self.grads = [...]"
+                f"{label(layer)}: called several times in one step, for which a class that is no "
+                "Layer needs a list of gradients: self.grads = [...]"
             )
         grads = [ran.grads for ran in runs]
         layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]

@@ -81,7 +81,7 @@ def loss_of(loss: LossLike, y: Any, t: Any, weights: Any = None) -> float:
 
 
 def missing_return(layer: object, method: str) -> TypeError:
-    """Return the error of a layer whose forward or backward gave None, which names the layer."""
+    """Return the error of a layer whose forward or backward returned None."""
     return TypeError(f"{label(layer)}: {method} returned None; is a return missing?")
 
 

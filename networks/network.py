@@ -144,7 +144,25 @@ class Network(Layer):
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
     def gradient_of(self, i: int, dout: Any) -> Any:
-        """Run layer `i` back; it owes a gradient if its input, in ``took_floats``, held floats."""
+        """Run layer `i` back.
+
+        Parameters
+        ----------
+        i : int
+            Number of the layer.
+        dout : number, array, tuple or None
+            The gradient of its output.
+
+        Returns
+        -------
+        number, array, tuple or None
+            The gradient of its input.
+
+        Raises
+        ------
+        TypeError
+            If it is None although forward noted floats in the input, in ``took_floats``.
+        """
         gradient = backward_of(self.layers[i], dout)
         if is_nothing(gradient) and not is_nothing(dout) and self.took_floats[i]:
             raise missing_return(self.layers[i], "backward")

@@ -1,4 +1,4 @@
-"""The values of a graph, which layers are called with: data goes forward, gradients come back."""
+"""The values of a graph: data flows forward, gradients backward."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def grad_of(output: Any) -> Any:
 
 
 def add_gradient(value: Any, gradient: Any, layer: object) -> None:
-    """Add what `layer` sends back to the gradient of a value; None adds nothing."""
+    """Add a gradient that `layer` returned to that of a value; None adds nothing."""
     if gradient is None:
         return
     if type(value) is tuple:
@@ -74,7 +74,7 @@ def add_gradient(value: Any, gradient: Any, layer: object) -> None:
 
 
 def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tuple[Any, ...]:
-    """Return what `layer.backward` returned as a tuple with a gradient for each input."""
+    """Return the result of `layer.backward` as a tuple with a gradient for each input."""
     if is_nothing(gradient) and has_floats(map_leaves(data_of, inputs)):
         raise missing_return(layer, "backward")
     if len(inputs) == 1 and type(inputs[0]) is Value and type(gradient) is not tuple:
@@ -117,7 +117,7 @@ def as_gradient(value: Any, dout: Any, owner: Any) -> Any:
 
 
 def filled(data: Any, number: int) -> Any:
-    """Return a gradient of equal numbers for `data`; None for arrays that have no gradient."""
+    """Return a gradient of equal numbers for `data`; None for arrays without a gradient."""
     if type(data) in (int, float):
         return number
     is_float = getattr(data, "dtype", np.dtype(bool)).kind == "f"

@@ -1,4 +1,4 @@
-"""Which gradient belongs to which input or parameter, and whether it fits."""
+"""Claims: the gradient of each input and parameter that backward returned, of the right shape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .hints import shape_relation
 
 
 class Claim(NamedTuple):
-    """What backward says of one input, which stands at `path`, or of parameter number `k`."""
+    """The gradient that backward gives for the input at `path`, or for parameter number `k`."""
 
     name: str
     path: Path | None
@@ -34,7 +34,7 @@ def input_claims(
     dinputs: Any,
     dtype: np.dtype[Any],
 ) -> Iterator[Claim]:
-    """Yield what backward returned for each float input, once its structure is found right."""
+    """Yield what backward returned for each float input, after checking its structure."""
     if not inputs:
         return
     names = _input_names(layer, len(inputs))
@@ -75,7 +75,7 @@ def _matched(
 
 
 def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
-    """Yield what backward assigned for each parameter, once params and grads are found right."""
+    """Yield what backward assigned for each parameter, after checking params and grads."""
     params = copy.params
     for _, part in walk(copy.layer):
         if not hasattr(part, "param_names") and (listed := list(getattr(part, "params", ()))):
@@ -137,7 +137,7 @@ def title(layer: object) -> str:
 
 
 def element(index: tuple[Any, ...]) -> str:
-    """Return the index as it is written: ``[1, 0]``, or ``""`` of a single number."""
+    """Return the index as it is written: ``[1, 0]``, or ``""`` for a single number."""
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 
@@ -147,7 +147,7 @@ def is_float(leaf: Any) -> bool:
 
 
 def _is_like_a_loss(layer: LayerLike) -> bool:
-    """Whether it is written as losses are: forward(y, t), or backward(dout=1.0)."""
+    """Whether its signature is that of a loss: forward(y, t), or backward(dout=1.0)."""
     forward, backward = arguments_of(layer.forward), arguments_of(layer.backward)
     return [p.name for p in forward[1:2]] == ["t"] or any(
         p.default is not p.empty for p in backward[:1]
@@ -160,7 +160,7 @@ def _input_names(layer: LayerLike, n: int) -> list[str]:
 
 
 def arguments_of(function: Any) -> list[inspect.Parameter]:
-    """Return what a function takes, or nothing if that is not known."""
+    """Return the parameters of a function, none if they are not known."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # not a function written in Python

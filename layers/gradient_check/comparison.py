@@ -1,4 +1,4 @@
-"""What backward says beside what finite differences say, element by element."""
+"""Comparison of backward with finite differences, element by element."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _agrees_along_a_line(variable: _Variable, rng: np.random.Generator) -> bool:
 
 
 class _Variable:
-    """One input or parameter of an observed copy, to be varied, and what backward says of it."""
+    """One input or parameter of an observed copy, to be varied, and its gradient by backward."""
 
     def __init__(self, seen: Observation, claim: Claim) -> None:
         self.seen, self.path = seen, claim.path
@@ -128,7 +128,7 @@ class _Variable:
 
 
 def _has_kinks(seen: Observation, rng: np.random.Generator, max_elements: int, rtol: float) -> bool:
-    """Check the parameters from the last to the first, then the inputs; tell of kinks."""
+    """Check the parameters from the last, then the inputs; return whether some are at kinks."""
     claims = sorted(seen.claims, key=lambda claim: 1 if claim.path else -claim.k)
     kinks = False
     for claim in claims:
@@ -151,7 +151,7 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
     doubts = []
 
     def size(place: Place) -> float:
-        """Return the greatest gradient of the element's row or column, whichever is less."""
+        """Return the largest gradient of the element's row or column, whichever is smaller."""
         lines = [a[place[:k] + place[k + 1 :]] for k, a in enumerate(of_lines)]
         return float(min(lines)) if len(lines) > 1 else greatest
 
@@ -216,7 +216,7 @@ def _check_ties(variable: _Variable, at_kinks: Array, rtol: float) -> None:
 
 
 def _check_precision(seen: Observation, nudged: Observation | None) -> None:
-    """See that float64 is not rounded to float32 on the way; the nudged inputs are not."""
+    """Check that float64 is not rounded to float32 on the way; the nudged inputs are not."""
     if nudged and any(_is_rounded(leaf) for _, leaf in leaves(nudged.out)):
         raise GradientError(
             f"{seen.title}: forward returns float32 numbers in float64; is a part of it in float32?"
@@ -230,7 +230,7 @@ def _check_precision(seen: Observation, nudged: Observation | None) -> None:
 
 
 def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
-    """Observe the layer a little beside its inputs and parameters, or None where that fails."""
+    """Observe the layer slightly away from its inputs and parameters; None where that fails."""
 
     def nudge(leaf: Any) -> Any:
         size = _typical(np.asarray(leaf)) or 1.0

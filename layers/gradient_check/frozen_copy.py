@@ -1,4 +1,4 @@
-"""A copy of a layer to experiment on: its float arrays in one dtype, its Generators held still."""
+"""A copy of a layer to experiment on, with float arrays of one dtype and repeatable Generators."""
 
 from __future__ import annotations
 

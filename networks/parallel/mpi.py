@@ -1,4 +1,4 @@
-"""Data parallelism on the ranks of MPI: each has the whole net and a share of each batch."""
+"""Data parallelism over the ranks of MPI: each has the whole net and a share of each batch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Ranks:
     Attributes
     ----------
     rank, size : int
-        The number of this rank, from 0, and of all of them.
+        The number of this rank, from 0, and the number of ranks.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -130,7 +130,7 @@ class Ranks:
         return parts_of(loss, value, rows_of(t)), rows_of(t)
 
     def interrupted(self, noted: bool) -> bool:
-        """Note a Ctrl-C for the next step's sum; return whether the last one held any rank's."""
+        """Record a Ctrl-C for the next step's sum; return whether the last one had any rank's."""
         agreed = self._agreed if self.size > 1 else noted
         self._noted, self._agreed = noted and not agreed, False
         return agreed
@@ -144,10 +144,10 @@ class Ranks:
             yield empty if batch is None else batch
 
     def first(self, function: Callable[[], T]) -> T:
-        """Return on all ranks what the function gives on rank 0; its error is one on all.
+        """Return the function's value on rank 0 on all ranks; its error is raised on all.
 
-        What a float decides, such as when to stop, is so decided alike, even where unlike
-        processors round it differently.
+        Decisions that depend on a float, such as when to stop, are then the same on all ranks, even
+        if their processors round differently.
         """
         value, error = None, None
         if self.rank == 0:
@@ -167,7 +167,7 @@ class Ranks:
         return any(self.comm.allgather(flag))
 
     def gather(self, value: T) -> list[T]:
-        """Return on rank 0 what each rank has, in their order; elsewhere nothing."""
+        """Return the values of all ranks, in their order, on rank 0; elsewhere nothing."""
         return self.comm.gather(value) or []
 
     def check_equal(self, net: LayerLike) -> None:
@@ -182,7 +182,7 @@ class Ranks:
                 raise RankError(f"{wrong[0]!r} is not the same on rank {rank} as on rank 0")
 
     def separate(self, generators: Sequence[np.random.BitGenerator]) -> None:
-        """Give each rank but the first streams of its own; equal states went before."""
+        """Give each rank but the first its own random streams, from equal states."""
         for bits in generators if self.rank else ():
             separate(bits, self.rank)
 
@@ -211,8 +211,8 @@ def _of_all(loss: LossLike, mine: list[Part], table: Array) -> tuple[list[Part],
     divisors = np.where(counts == 0, 1, counts)  # a batch that counts nothing has loss 0
     if np.ptp(totals / divisors, axis=1).max() > 1e-6:
         raise ValueError(
-            f"{loss!r}: its losses divide by other totals on each rank, as with ignore_index or a "
-            "sum beside a mean; ranks need losses that divide by the same rows"
+            f"{loss!r}: its losses are means over different rows on each rank, as with "
+            "ignore_index or a sum beside a mean; expected losses over the same rows"
         )
     sums = (totals * values).sum(axis=0) / divisors
     both = zip(sums.tolist(), counts.tolist(), strict=True)

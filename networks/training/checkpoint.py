@@ -186,7 +186,7 @@ class _Saved:
             ranks.separate(generators)
             trainer.warn_once(
                 f"Trainer.resume: the checkpoint is of {len(self.generators)} ranks, these are "
-                f"{ranks.size}: layers and transforms that draw will draw other numbers"
+                f"{ranks.size}: random layers and transforms will draw other numbers"
             )
         trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
 

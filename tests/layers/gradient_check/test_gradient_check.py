@@ -492,7 +492,7 @@ def test_a_list_is_an_array():
         (lambda: layer_laws(AddLayer, X, memoryview(X)), TypeError, r"inputs\[1\] is a memoryview"),
         (lambda: check_gradients(ReLU(), X, max_elements=0), ValueError, "max_elements is 0, exp"),
         (lambda: check_gradients(ReLU(), X, rtol=-1), ValueError, "rtol is -1, expected a number"),
-        (lambda: layer_laws(Affine, X), TypeError, r"Affine wants W, b, .* lambda: Affine\(...\)"),
+        (lambda: layer_laws(Affine, X), TypeError, r"Affine needs W, b, .* lambda: Affine\(...\)"),
         (lambda: layer_laws(ReLU(), X), TypeError, r"such as lambda: ReLU\(...\)"),
         (lambda: layer_laws(lambda: 3, X), TypeError, "the factory made 3, expected"),
     ],
