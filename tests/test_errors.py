@@ -16,6 +16,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
     Tanh,
+    check_gradients,
     xavier_uniform,
 )
 from chainrule.networks import (
@@ -487,6 +488,17 @@ def layer_for_an_array():
     Affine([[1.0]], [0.0]).shape  # noqa: B018
 
 
+@mistake(AttributeError, "Affine has no 'T': it is a layer, not an array; its arrays are in params")
+def layer_for_a_matrix():
+    Affine([[1.0]], [0.0]).T  # noqa: B018
+
+
+@mistake(TypeError, "Tanh(): inputs[0] is a torch.Tensor, expected a NumPy array or a number")
+def tensor_of_another_library_to_check_with():
+    tensor = type("Tensor", (), {"__module__": "torch", "__array__": lambda self: X})
+    check_gradients(Tanh(), tensor())
+
+
 @mistake(
     AttributeError,
     "Sequential has no 'append': its parts are fixed when it is made, such as "
@@ -666,7 +678,7 @@ def read_only_parameter():
 @mistake(
     ValueError,
     "parameter 1 and parameter 0 share memory without being one array, so that each would be "
-    "updated apart; give both layers the same array (Affine has transposed=True)",
+    "updated separately; give both layers the same array (Affine has transposed=True)",
 )
 def array_shared_after_the_net_was_made():
     W = np.ones((4, 3))
