@@ -23,7 +23,7 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 _CODES = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
 _MAX_DIMENSIONS = 64  # what a NumPy array can have; the format allows 255
 _CHUNK = 1 << 20
-_MAX_RATIO = 200  # gzip reaches 1032; of MNIST's files it is 2 to 6
+_MAX_RATIO = 200  # gzip reaches 1032; for MNIST it is 2 to 5
 _FREE = 64 << 20  # bytes unpacked at any ratio
 
 

@@ -16,6 +16,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
     Tanh,
+    check_gradients,
     xavier_uniform,
 )
 from chainrule.networks import (
@@ -485,6 +486,17 @@ def trainer(net, loss):
 )
 def layer_for_an_array():
     Affine([[1.0]], [0.0]).shape  # noqa: B018
+
+
+@mistake(AttributeError, "Affine has no 'T': it is a layer, not an array; its arrays are in params")
+def layer_for_a_matrix():
+    Affine([[1.0]], [0.0]).T  # noqa: B018
+
+
+@mistake(TypeError, "Tanh(): inputs[0] is a torch.Tensor, expected a NumPy array or a number")
+def tensor_of_another_library_to_check_with():
+    tensor = type("Tensor", (), {"__module__": "torch", "__array__": lambda self: X})
+    check_gradients(Tanh(), tensor())
 
 
 @mistake(
