@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import add
 from types import MethodType
 from typing import Any
 
@@ -149,6 +151,28 @@ def zero_own_grads(layer: LayerLike) -> None:
     if not hasattr(layer, "param_names"):
         for grad in getattr(layer, "grads", ()):
             grad[...] = 0
+
+
+def assign_summed_grads(layer: Any, copies: list[Any]) -> None:
+    """``dW`` = the sum of ``dW`` over copies of a layer, for the parameters that it itself has.
+
+    Raises
+    ------
+    TypeError
+        If the layer is of a class that is no Layer and has no list ``grads`` to write to.
+    """
+    if getattr(layer, "frozen", False):
+        return
+    for name in getattr(layer, "param_names", ()):
+        setattr(layer, f"d{name}", reduce(add, [getattr(copy, f"d{name}") for copy in copies]))
+    if not hasattr(layer, "param_names") and own_params(layer):
+        if not isinstance(vars(layer).get("grads"), list):
+            raise TypeError(
+                f"{label(layer)}: called several times in one step, for which a class that is no "
+                "Layer needs a list of gradients: self.grads = [...]"
+            )
+        grads = [copy.grads for copy in copies]
+        layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]
 
 
 def state(layer: LayerLike) -> dict[str, Any]:

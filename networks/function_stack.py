@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,11 @@ import numpy as np
 from ..layers.nested import leaves, map_leaves
 from ..layers.protocols import LayerLike
 from ..layers.tree import (
+    assign_summed_grads,
     is_layer,
     is_trained,
     label,
     layers_of,
-    own_params,
     params_and_grads,
     set_zero_grads,
     twin,
@@ -261,23 +259,7 @@ class FunctionStack:
                 found.setdefault(id(part), (part, []))[1].append(ran)
         for layer, runs in found.values():
             if any(ran is not layer for ran in runs):
-                _assign_sum(layer, runs)
+                assign_summed_grads(layer, runs)
 
     def __repr__(self) -> str:
         return f"FunctionStack(of {len(self.calls)} calls)"
-
-
-def _assign_sum(layer: Any, runs: list[Any]) -> None:
-    """``dW`` = the sum of ``dW`` over what ran in the calls of the layer."""
-    if getattr(layer, "frozen", False):
-        return
-    for name in getattr(layer, "param_names", ()):
-        setattr(layer, f"d{name}", reduce(add, [getattr(ran, f"d{name}") for ran in runs]))
-    if not hasattr(layer, "param_names") and own_params(layer):
-        if not isinstance(vars(layer).get("grads"), list):
-            raise TypeError(
-                f"{label(layer)}: called several times in one step, for which a class that is no "
-                "Layer needs a list of gradients: self.grads = [...]"
-            )
-        grads = [ran.grads for ran in runs]
-        layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]

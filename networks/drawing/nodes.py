@@ -199,7 +199,7 @@ def _rows(kind: str, name: str, lines: list[str]) -> list[tuple[str, str, str]]:
 def names_width(node: Node) -> float:
     """Return the width of a box's column of parameter names."""
     widest = _width([name for _, name, _ in node.rows])
-    return widest + 12 if widest else 0
+    return 1.1 * widest + 12 if widest else 0
 
 
 def _height(node: Node) -> float:

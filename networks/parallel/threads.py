@@ -87,8 +87,6 @@ class DataParallel(Network):
 
     def _backward(self, dout: Any, method: Callable[[Any], Callable[[Any], Any]]) -> Any:
         dout = self._like(self.y, dout)
-        # Share 0 is the net itself: in a twin that is the twin's.
-        self.shares = [_Share(self.layers, self.shares[0].rows), *self.shares[1:]]
         dinputs = self._each(lambda share: method(share.net)(share.of(dout)))
         _sum_gradients(self.shares)
         return _joined(dinputs)
