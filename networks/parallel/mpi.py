@@ -69,7 +69,8 @@ class Ranks:
 
     def share(self, n: int) -> slice:
         """Return which of `n` rows are this rank's, perhaps none."""
-        return dict(enumerate(shares(n, self.size))).get(self.rank, slice(n, n))
+        found = shares(n, self.size)
+        return found[self.rank] if self.rank < len(found) else slice(n, n)
 
     def value_and_grads(
         self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None
@@ -113,7 +114,7 @@ class Ranks:
             raise error
         if failed.any():
             raise RankError(f"rank {failed.argmax()} of {self.size} has raised an error in a step")
-        self._parts, divisor = _of_all(loss, parts, table[:, 3:].astype(np.float64))
+        self._parts, divisor = _of_all(loss, parts, table[:, 3:])
         self._rows, self._agreed = int(rows_of_all.sum()), bool(noted.any())
 
         for buffer, old, move in zip(buffers, before, sums[len(params) :], strict=True):
@@ -205,22 +206,23 @@ def _of_all(loss: LossLike, mine: list[Part], table: Array) -> tuple[list[Part],
 
     The table has a row for each rank: the totals of its parts, 1 for a sum, and then their values.
     """
-    totals, values = np.split(table, 2, axis=1)
-    means = [total is not None for _, _, total in mine]
-    counts = np.where(means, totals.sum(axis=0), 1.0)
-    divisors = np.where(counts == 0, 1, counts)  # a batch that counts nothing has loss 0
-    if np.ptp(totals / divisors, axis=1).max() > 1e-6:
+    columns, count = list(zip(*table.tolist(), strict=True)), len(mine)
+    parts: list[Part] = []
+    shares: list[list[float]] = []
+    divisors: list[float] = []
+    columns_of_parts = zip(mine, columns[:count], columns[count:], strict=True)
+    for (factor, _, total), totals, values in columns_of_parts:
+        whole = 1.0 if total is None else sum(totals)
+        divisors.append(whole or 1.0)  # a batch that counts nothing has loss 0
+        value = sum(n * v for n, v in zip(totals, values, strict=True)) / divisors[-1]
+        parts.append((factor, value, None if total is None else whole))
+        shares.append([n / divisors[-1] for n in totals])
+    if len(parts) > 1 and np.ptp(shares, axis=0).max() > 1e-6:
         raise ValueError(
             f"{loss!r}: its losses are means over different rows on each rank, as with "
             "ignore_index or a sum beside a mean; expected losses over the same rows"
         )
-    sums = (totals * values).sum(axis=0) / divisors
-    both = zip(sums.tolist(), counts.tolist(), strict=True)
-    parts = [
-        (factor, part, count if is_mean else None)
-        for (factor, _, _), is_mean, (part, count) in zip(mine, means, both, strict=True)
-    ]
-    return parts, float(divisors[0])
+    return parts, divisors[0]
 
 
 def _buffers(net: LayerLike) -> list[Array]:

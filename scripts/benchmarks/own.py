@@ -8,25 +8,34 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers
-from chainrule.networks import SGD, Adam, Branch, Parallel, Sequential, Trainer
+from chainrule.networks import SGD, Adam, Branch, DataParallel, Parallel, Sequential, Trainer
+from chainrule.networks.parallel.threads import blas_for
 
 from .workloads import Array, Layer, Run, Workload
 
 
-def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
-    """Build the net from the library's layers; a step is `Trainer.train_step`."""
+def prepare(
+    workload: Workload, weights: list[Array], x: Array, t: Array, threads: int | None = None
+) -> Run:
+    """Build the net from the library's layers; a step is `Trainer.train_step`.
+
+    With `threads` so many run shares of each batch, and BLAS has one; else BLAS has them all.
+    """
     arrays = iter(weights)
     chain = [_layer(spec, arrays) for spec in workload.layers]
     full_batch = workload.batch is None
     loss = layers.MSELoss(reduction="sum") if full_batch else layers.CrossEntropyLoss()
     name, lr = workload.optimizer
     optimizer = {"sgd": SGD, "adam": Adam}[name](lr=lr)
-    trainer = Trainer(Sequential(*chain), loss, optimizer, rng=np.random.default_rng(0))
+    net = Sequential(*chain)
+    shares = net if threads is None else DataParallel(net, threads)
+    trainer = Trainer(shares, loss, optimizer, rng=np.random.default_rng(0))
 
     def run(epoch: list[Array]) -> list[Any]:
-        if full_batch:
-            return [trainer.train_step(x, t) for _ in epoch]
-        return [trainer.train_step(x.take(rows, axis=0), t[rows]) for rows in epoch]
+        with blas_for(shares):  # as in Trainer.fit
+            if full_batch:
+                return [trainer.train_step(x, t) for _ in epoch]
+            return [trainer.train_step(x.take(rows, axis=0), t[rows]) for rows in epoch]
 
     return run
 
