@@ -46,14 +46,15 @@ def _layer(spec: Layer, arrays: Iterator[Array]) -> Any:
         one = {"embedding": layers.Embedding, "position": layers.PositionalEmbedding}
         return one.get(kind, layers.MatMul)(next(arrays))
     if kind in ("affine", "norm"):
-        two = {"affine": layers.Affine, "norm": layers.LayerNorm}
+        two: dict[str, Any] = {"affine": layers.Affine, "norm": layers.LayerNorm}
         return two[kind](next(arrays), next(arrays))
     if kind == "convolution":
         return layers.Convolution(next(arrays), next(arrays), pad=sizes[-1])
     if kind == "lstm":
         return layers.LSTM(next(arrays), next(arrays), next(arrays))
     if kind == "block":
-        return _block(*sizes, arrays)
+        size, heads = sizes
+        return _block(size, heads, arrays)
     if kind == "pool":
         return layers.MaxPooling(*sizes)
     if kind == "last":
@@ -62,7 +63,7 @@ def _layer(spec: Layer, arrays: Iterator[Array]) -> Any:
 
 
 def _block(size: int, heads: int, arrays: Iterator[Array]) -> Sequential:
-    def take(n: int) -> list[Array]:
+    def take(n: int) -> list[Any]:
         return [next(arrays) for _ in range(n)]
 
     def residual(*parts: Any) -> Sequential:
@@ -71,7 +72,8 @@ def _block(size: int, heads: int, arrays: Iterator[Array]) -> Sequential:
         )
 
     norm = layers.LayerNorm(*take(2))
-    attention = residual(norm, layers.SelfAttention(*take(4), heads, causal=True))
+    W, b, Wo, bo = take(4)
+    attention = residual(norm, layers.SelfAttention(W, b, Wo, bo, heads, causal=True))
     norm = layers.LayerNorm(*take(2))
     up, down = layers.Affine(*take(2)), layers.Affine(*take(2))
     return Sequential(attention, residual(norm, up, layers.GELU(), down))
