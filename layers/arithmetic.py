@@ -105,7 +105,8 @@ class Repeat(Layer):
         return out
 
     def backward(self, dout: Any) -> Array:
-        return np.asarray(total(self.as_dout(dout, self.out_shape), self.axis))
+        dout = self.as_dout(dout, self.out_shape)
+        return np.asarray(total(dout, self.axis), like=dout)
 
     def __repr__(self) -> str:
         return f"Repeat({self.n}, axis={self.axis})"
@@ -150,7 +151,7 @@ def _as_operand(layer: Layer, value: Any, name: str) -> Any:
 
 def _unbroadcast(gradient: Any, operand: Any) -> Any:
     """Sum `gradient` over the axes along which `operand` was broadcast."""
-    if isinstance(operand, int | float) and isinstance(gradient, np.ndarray):
+    if isinstance(operand, int | float) and hasattr(gradient, "__array_function__"):
         return total(gradient).item()
     shape = np.shape(operand)
     if np.shape(gradient) == shape:

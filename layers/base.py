@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .device import as_numpy, check_same_kind, is_elsewhere, moved
 from .tree import (
     label,
     layers_of,
@@ -133,19 +134,29 @@ class Layer:
         return copy.forward(*inputs)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> None:
-        """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared."""
+        """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared.
+
+        ``map_arrays(cupy.asarray)`` moves a net to a GPU, ``map_arrays(cupy.asnumpy)`` back. Of an
+        object of an older class, the lists ``params`` and ``grads`` are mapped. An optimizer that
+        has made a step with them has its own `Optimizer.map_arrays`.
+        """
         new: dict[int, Array] = {}
+
+        def mapped(array: Array) -> Array:
+            if id(array) not in new:
+                new[id(array)] = function(array)
+            return new[id(array)]
+
         for layer in layers_of(self):
-            names = getattr(layer, "param_names", ()) + getattr(layer, "buffer_names", ())
-            for name in names:
-                array = getattr(layer, name)
-                if id(array) not in new:
-                    new[id(array)] = function(array)
-                setattr(layer, name, new[id(array)])
+            if hasattr(layer, "param_names"):
+                for name in (*layer.param_names, *getattr(layer, "buffer_names", ())):
+                    setattr(layer, name, mapped(getattr(layer, name)))
+            elif hasattr(layer, "params"):
+                layer.params, layer.grads = ([*map(mapped, a)] for a in (layer.params, layer.grads))
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of the parameters and buffers, by name, in C order."""
-        return {name: np.array(array, order="C") for name, array in state(self).items()}
+        """Copies of the parameters and buffers, by name, as NumPy's arrays in C order."""
+        return {name: np.array(as_numpy(array), order="C") for name, array in state(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Copy `state` into the parameters and buffers, in place.
@@ -158,12 +169,12 @@ class Layer:
             changed.
         """
         for array, new in self.matched_state(state):
-            array[...] = new
+            array[...] = moved(new, array)
 
     def matched_state(self, state_dict: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
         """Return each array of the state with its new value, checked as `load_state_dict` does."""
         mine, name = state(self), type(self).__name__
-        new = {key: np.asarray(array) for key, array in state_dict.items()}
+        new = {key: as_numpy(array) for key, array in state_dict.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
         if missing or unexpected:
             raise ValueError(
@@ -178,7 +189,7 @@ class Layer:
                     f"{name}: state {key!r} is {came.dtype} of shape {came.shape}, "
                     f"expected {array.dtype} of shape {array.shape}"
                 )
-            if not array.flags.writeable:
+            if isinstance(array, np.ndarray) and not array.flags.writeable:
                 raise ValueError(f"{name}: {key!r} is read-only")
             with np.errstate(over="ignore"):
                 cast = came.astype(array.dtype)  # a copy: the state may hold views of the net
@@ -211,6 +222,8 @@ class Layer:
         kind = x.dtype.kind
         if kind != "f":
             x = self.as_real(x, name)
+        if self.param_names and type(own := getattr(self, self.param_names[0])) is not type(x):
+            check_same_kind(self, **{name: x, self.param_names[0]: own})
         if expected := self.expects(x.shape):
             raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
         if kind == "f":
@@ -248,7 +261,7 @@ class Layer:
             raise TypeError(
                 f"{self!r}: {name} is a masked array, whose mask would be ignored; fill it first"
             )
-        if isinstance(x, np.ndarray) or not hasattr(x, "__array_function__"):
+        if not is_elsewhere(x):
             try:
                 x = np.asarray(x)
             except ValueError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .activations import sigmoid
 from .base import Array, Layer
 from .checks import as_number
 
@@ -209,7 +210,7 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y, t = self.as_prediction(y), self.as_real(t, "t")
-        z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")  # no overflow
+        z = np.ascontiguousarray(y - y.max(axis=-1, keepdims=True), like=y)  # no overflow
         labels = None
         if t.shape == y.shape[:-1]:
             labels, weights = self._labels(t, y.shape[-1], weights)
@@ -253,7 +254,8 @@ class CrossEntropyLoss(Loss):
         t = t.astype(np.intp, copy=False)
         if kept is None and self.class_weights is None:
             return t, weights
-        own = np.ones(t.shape) if self.class_weights is None else self._by_class(t, classes)
+        plain = self.class_weights is None
+        own = np.ones_like(t, dtype=np.float64) if plain else self._by_class(t, classes)
         if kept is not None:
             own = own * kept
         if weights is not None:
@@ -270,7 +272,7 @@ class CrossEntropyLoss(Loss):
                 f"{self!r}: class_weights has shape {getattr(weights, 'shape', ())}, "
                 f"expected ({classes},), one for each column of the logits"
             )
-        return np.asarray(weights[t])
+        return np.asarray(weights, like=t)[t]
 
     def _distributions(self, t: Array, y: Array) -> Array:
         if t.shape != y.shape:
@@ -321,17 +323,15 @@ class BinaryCrossEntropyLoss(Loss):
             raise ValueError(f"{what} is {positive_weight}, expected a positive number")
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
-        from scipy.special import expit
-
         y = self.as_prediction(y)
         t = self.as_target(t, y)
         if not (t.min() >= 0 and t.max() <= 1):
             raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
-        share = np.asarray(self.shares(y.shape, weights), y.dtype)
+        share = np.asarray(self.shares(y.shape, weights), y.dtype, like=y)
         # With c = 1 + (w - 1) t: (1 - t) y + c log(1 + exp(-y)), in a form without cancellation.
         c = 1 + (self.positive_weight - 1) * t
         terms = (1 - t) * y + c * (np.maximum(-y, 0) + np.log1p(np.exp(-np.abs(y))))
-        self.slope = (c * expit(y) - self.positive_weight * t) * share
+        self.slope = (c * sigmoid(y) - self.positive_weight * t) * share
         return float(np.sum(terms * share, dtype=np.float64))
 
     def backward(self, dout: Any = 1.0) -> Array:

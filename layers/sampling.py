@@ -30,7 +30,7 @@ class GaussianSample(Layer):
         self.noise = np.zeros_like(mean)
         if self.training:
             eps = self.rng.standard_normal(mean.shape).astype(mean.dtype)
-            self.noise = np.exp(log_var / 2) * eps
+            self.noise = np.exp(log_var / 2) * np.asarray(eps, like=mean)
         return mean + self.noise
 
     def backward(self, dout: Any) -> tuple[Array, Array]:

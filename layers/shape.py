@@ -88,7 +88,7 @@ class Pad(Layer):
         top, left = self.pad
         self.inside = (..., slice(top, top + high), slice(left, left + wide))
         self.out_shape = n, channels, high + 2 * top, wide + 2 * left
-        out = full_images(self.out_shape, 0, x.dtype)
+        out = full_images(self.out_shape, 0, x)
         out[self.inside] = x
         return out
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("layers", "networks", "datasets")
 FOUNDATIONS = ("base", "tree", "nested", "checks", "undeclared")
-LOWEST = ["layers/checks", "layers/nested", "layers/tree", "layers/base"]
+LOWEST = ["layers/device", "layers/checks", "layers/nested", "layers/tree", "layers/base"]
 
 
 def source_files():

@@ -18,7 +18,7 @@ from ..initializers import Initializer
 
 def time_major(x: Array) -> Array:
     """Return x (N, T, D) as contiguous (T, N, D): no copy of what a recurrent layer returned."""
-    return np.ascontiguousarray(x.swapaxes(0, 1))
+    return np.ascontiguousarray(x.swapaxes(0, 1), like=x)
 
 
 def batch_major(h: Array) -> Array:
