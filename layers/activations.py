@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextvars import Context
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Sigmoid(Layer):
 
     def backward(self, dout: Any) -> Array:
         y = self.y
-        return self.as_dout(dout, y.shape) * (y * (y.dtype.type(1) - y))
+        return self.as_dout(dout, y.shape) * (y * (_one(type(y), y.dtype) - y))
 
 
 class Tanh(Layer):
@@ -137,7 +138,7 @@ class Softmax(Layer):
 
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``."""
-    one = x.dtype.type(1)  # NumPy takes a Python number half as long again
+    one = _one(type(x), x.dtype)
     return one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
 
 
@@ -148,3 +149,9 @@ _QUIET.run(np.seterr, over="ignore")
 def _exp(x: Array) -> Array:
     """``exp(x)``, infinite without a warning; `np.errstate` would take longer than a small exp."""
     return _QUIET.copy().run(np.exp, x)
+
+
+@cache
+def _one(kind: type, dtype: np.dtype[Any]) -> Any:
+    """Return 1, for NumPy's arrays as one: they work twice as fast with it as with a number."""
+    return np.ones((), dtype) if kind is np.ndarray else dtype.type(1)

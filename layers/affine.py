@@ -50,17 +50,15 @@ class MatMul(Layer):
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        out = product(x, self.W)
-        self.out_shape = out.shape
-        return out
+        return product(x, self.W)
 
     def backward(self, dout: Any) -> Array:
-        dout = self.as_dout(dout, self.out_shape)
         self.backward_params(dout)
-        return product(dout, self.W.T)
+        return product(np.asarray(dout, like=self.W), self.W.T)
 
     def backward_params(self, dout: Any) -> None:
-        self.dW = rows(self.x).T.dot(rows(self.as_dout(dout, self.out_shape)))
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        self.dW = rows(self.x).T.dot(rows(dout))
 
     def __repr__(self) -> str:
         return f"MatMul({self.W.shape[0]} -> {self.W.shape[1]})"
@@ -115,16 +113,14 @@ class Affine(Layer):
         self.x = x = self.as_input(x)
         out = product(x, self._matrix())
         out += self.b
-        self.out_shape = out.shape
         return out
 
     def backward(self, dout: Any) -> Array:
-        dout = self.as_dout(dout, self.out_shape)
         self.backward_params(dout)
-        return product(dout, self._matrix().T)
+        return product(np.asarray(dout, like=self.W), self._matrix().T)
 
     def backward_params(self, dout: Any) -> None:
-        x, dout = rows(self.x), rows(self.as_dout(dout, self.out_shape))
+        x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))
         self.dW = dout.T.dot(x) if self.transposed else x.T.dot(dout)
         self.db = total(dout, axis=0)
 

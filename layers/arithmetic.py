@@ -15,7 +15,7 @@ class _BinaryLayer(Layer):
     """What `MulLayer` and `AddLayer` share: two inputs, Python numbers or arrays."""
 
     def _save(self, x: Any, y: Any) -> None:
-        self.x, self.y = _as_operand(self, x, "x"), _as_operand(self, y, "y")
+        self.x, self.y = _as_operand(self, x, "x"), _as_operand(self, y, "y", x=x)
         try:
             self.out_shape = np.broadcast_shapes(np.shape(self.x), np.shape(self.y))
         except ValueError:
@@ -145,8 +145,8 @@ class Sum(Layer):
         return f"Sum(axis={self.axis})"
 
 
-def _as_operand(layer: Layer, value: Any, name: str) -> Any:
-    return value if isinstance(value, int | float) else layer.as_real(value, name)
+def _as_operand(layer: Layer, value: Any, name: str, **beside: Any) -> Any:
+    return value if isinstance(value, int | float) else layer.as_real(value, name, **beside)
 
 
 def _unbroadcast(gradient: Any, operand: Any) -> Any:

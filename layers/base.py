@@ -249,13 +249,14 @@ class Layer:
             )
         return dout
 
-    def as_real(self, x: Any, name: str) -> Array:
+    def as_real(self, x: Any, name: str, /, **beside: Any) -> Array:
         """Return `x` as an array of real numbers of any shape; errors call it `name`.
 
         Raises
         ------
         TypeError
-            If it does not hold real numbers, or is a masked array.
+            If it does not hold real numbers, is a masked array, or is on another device than the
+            array `beside` it, which is given by its name.
         """
         if isinstance(x, np.ma.MaskedArray):
             raise TypeError(
@@ -271,6 +272,8 @@ class Layer:
             if name == "t" and x.dtype.kind in "UST":
                 hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
             raise TypeError(f"{self!r}: {name} is of dtype {x.dtype}, expected real numbers{hint}")
+        for other, array in beside.items():
+            check_same_kind(self, **{name: x, other: array})
         return x
 
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute

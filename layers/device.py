@@ -28,16 +28,19 @@ def moved(value: Any, like: Any) -> Any:
     """Return an array where `like` is, itself if it is there already; None and numbers stay."""
     if type(value) is type(like) or not hasattr(value, "__array_function__"):
         return value
-    return np.asarray(value, like=like) if is_elsewhere(like) else as_numpy(value)
+    if is_elsewhere(like):
+        return np.asarray(value, like=like)
+    return as_numpy(value) if is_elsewhere(value) else value
 
 
-def check_same_kind(owner: Any, **arrays: Any) -> None:
-    """Raise TypeError, which names `owner` and both kinds, if two arrays are not at one place."""
+def check_same_kind(owner: Any, /, **arrays: Any) -> None:
+    """Raise TypeError, which names `owner` and both kinds, if two arrays are at two places."""
     (first, one), (second, other) = arrays.items()
-    if type(one) is not type(other) and (is_elsewhere(one) or is_elsewhere(other)):
+    numbers = not (hasattr(one, "__array_function__") and hasattr(other, "__array_function__"))
+    if type(one) is not type(other) and (is_elsewhere(one) or is_elsewhere(other)) and not numbers:
         raise TypeError(
-            f"{owner!r}: {first} is a {_kind(one)} and {second} a {_kind(other)}, expected both of "
-            "one kind; map_arrays moves a layer"
+            f"{owner!r}: {first} is a {_kind(one)}, {second} a {_kind(other)}, expected one kind; "
+            "map_arrays moves a layer"
         )
 
 

@@ -49,8 +49,8 @@ class Loss(Layer):
 
     def as_target(self, t: Any, y: Array) -> Array:
         """Return `t` as an array of the dtype of `y`, which must have its shape too."""
-        if type(t) is not np.ndarray or t.dtype is not y.dtype:
-            t = self.as_real(t, "t").astype(y.dtype, copy=False)
+        if type(t) is not type(y) or t.dtype is not y.dtype:
+            t = self.as_real(t, "t", y=y).astype(y.dtype, copy=False)
         if t.shape != y.shape:
             raise ValueError(f"{self!r}: t has shape {t.shape}, expected {y.shape}, that of y")
         return t
@@ -209,7 +209,8 @@ class CrossEntropyLoss(Loss):
         return super().expects(shape) if len(shape) >= 2 else "logits (N, K)"
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
-        y, t = self.as_prediction(y), self.as_real(t, "t")
+        y = self.as_prediction(y)
+        t = self.as_real(t, "t", y=y)
         z = np.ascontiguousarray(y - y.max(axis=-1, keepdims=True), like=y)  # no overflow
         labels = None
         if t.shape == y.shape[:-1]:
@@ -259,7 +260,7 @@ class CrossEntropyLoss(Loss):
         if kept is not None:
             own = own * kept
         if weights is not None:
-            w = self.as_real(weights, "weights")
+            w = self.as_real(weights, "weights", t=t)
             if w.shape != t.shape[: w.ndim]:
                 raise ValueError(f"{self!r}: weights have shape {w.shape}, expected {t.shape}")
             own = own * w.reshape(w.shape + (1,) * (t.ndim - w.ndim))

@@ -76,7 +76,7 @@ def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
 
 def as_result(what: str, value: Any) -> float:
     """Return what a loss or metric gave as a Python float; raise TypeError if it is no number."""
-    if np.ndim(value) or not isinstance(value, Real | np.ndarray):
+    if np.ndim(value) or not (isinstance(value, Real) or hasattr(value, "__array_function__")):
         came = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
         raise TypeError(f"{what} returned {came:.60}, expected a number")
     return float(value)

@@ -68,7 +68,8 @@ class Attention(Layer):
 
     def _fitting_inputs(self, queries: Any, keys: Any, values: Any) -> tuple[Array, Array, Array]:
         q = self.as_input(queries, "queries")
-        k, v = self.as_real(keys, "keys"), self.as_real(values, "values")
+        k = self.as_real(keys, "keys", queries=q)
+        v = self.as_real(values, "values", queries=q)
         *lead, _, d = q.shape
         if k.ndim != q.ndim or k.shape != (*lead, k.shape[-2], d) or not k.shape[-2]:
             expected = ", ".join(map(str, (*lead, "S", d)))

@@ -33,7 +33,7 @@ def initial_states(layer: Layer, states: dict[str, Any], zero: Array) -> list[Ar
         return [zero for _ in states]
     if len(given) < len(states):
         raise ValueError(f"{layer!r}: got {given[0]} alone, expected none or all of {[*states]}")
-    arrays = {name: layer.as_real(state, name) for name, state in states.items()}
+    arrays = {name: layer.as_real(state, name, x=zero) for name, state in states.items()}
     for name, array in arrays.items():
         if array.shape != zero.shape:
             raise ValueError(f"{layer!r}: {name} has shape {array.shape}, expected {zero.shape}")

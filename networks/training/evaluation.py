@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...layers import SumLoss
+from ...layers.device import as_numpy
+from ...layers.nested import map_leaves
 from ..gradients import as_result, loss_of
-from .batches import Batches, cast, dtype_of, joined, rows_of
+from .batches import Batches, cast, home_of, joined, placed, rows_of
 from .metrics import accuracy
 
 Metric = Callable[[Any, Any], float]
@@ -26,20 +28,20 @@ def evaluate(
     By default the metric is `accuracy` where the targets are labels, an integer for each row; rows
     that the loss ignores are left out.
     """
-    dtype, mean = dtype_of(net), MeanLoss()
+    home, mean = home_of(net), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []
     for x, t, weights in batches.once():
-        x = cast(x, dtype)
+        x, (t, weights) = cast(x, home), placed((t, weights), home)
         y = net.predict(*x) if type(x) is tuple else net.predict(x)
         mean.add(loss, loss_of(loss, y, t, weights), rows_of(t))
         if metrics is None and _are_labels(y, t):
             y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
             named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
         if named:
-            outputs.append(y)
-            targets.append(t)
+            outputs.append(map_leaves(as_numpy, y))
+            targets.append(map_leaves(as_numpy, t))
     found = mean.values()
     if named:
         y, t = _all_rows(outputs), _all_rows(targets)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
-from .batches import Batches, as_batch, cast, dtype_of, rows_of
+from .batches import Batches, as_batch, cast, home_of, rows_of
 from .evaluation import MeanLoss, Metrics, evaluate
 from .interruption import Interruption
 from .progress import Progress, epoch_line
@@ -169,7 +169,7 @@ class Fit:
 
     def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
         run, trainer = self.run, self.trainer
-        dtype = dtype_of(trainer.net)
+        home = home_of(trainer.net)
         order = run.order(trainer.rng, self.data.samples)
         loss = MeanLoss(run.sums)
         for x, t, weights in self.data.once(order, run.batch):
@@ -181,7 +181,7 @@ class Fit:
                     "Trainer.fit: what transform gave", self.transform(x, t, trainer.rng)
                 )
                 weights = weights if changed is None else changed
-            value = trainer.train_step(cast(x, dtype), t, weights)
+            value = trainer.train_step(cast(x, home), t, weights)
             trainer.history.step_losses.append(value)
             loss.add(trainer.loss, value, rows_of(t))
             run.batch += 1
