@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import arguments
+import devices
 import digits
 import training_options
 from chainrule.datasets import one_hot
@@ -92,6 +93,8 @@ def train(args: argparse.Namespace) -> int:
 
     settings = digits.Settings(args.model, args.data, args.seed, **args.hidden_layer)
     net, rng = settings.build()
+    if args.device == "gpu":
+        net.map_arrays(devices.cupy().asarray)
     x, x_test = settings.inputs(x), settings.inputs(x_test)
     loss: Layer = CrossEntropyLoss()
     targets, test_targets = t, t_test
@@ -135,6 +138,8 @@ def train(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise SystemExit(f"cannot train: {digits.told(error)}") from error
 
+    if args.device == "gpu":
+        net.map_arrays(devices.cupy().asnumpy)
     predicted = trainer.predict(x_test).argmax(axis=1)
     right = np.count_nonzero(predicted == t_test)
     print(f"test accuracy: {right / len(t_test):.2%} ({right:,} of {len(t_test):,} images)")

@@ -58,6 +58,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without progress and keep the best weights, by the loss on a "
         "tenth of the training images, which is held out",
     )
+    add("--device", choices=("cpu", "gpu"), default="cpu", help="a gpu needs CuPy (cpu)")
     add("--resume", action="store_true", help="go on from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
