@@ -1,7 +1,7 @@
-"""Random small changes of images that leave their meaning: shift, rotate, elastic.
+"""Augmentation of images by small random changes: shift, rotate, elastic.
 
-Images are arrays of shape (N, C, H, W). Every image gets its own draw, shared by its channels;
-what comes in from outside the picture is 0.
+Images are arrays of shape (N, C, H, W). Each image is changed by its own random draw, the same for
+all its channels; pixels from outside the image are 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,21 @@ _Images = npt.NDArray[Any]
 def shift(images: npt.ArrayLike, max_shift: SupportsIndex, rng: np.random.Generator) -> _Images:
     """Shift by whole pixels, drawn for each axis from -max_shift to max_shift.
 
-    Whole pixels, because a fraction would blur the image. Any dtype; it stays.
+    A fraction of a pixel would blur the image.
+
+    Parameters
+    ----------
+    images : array_like of shape (N, C, H, W)
+        Of any dtype.
+    max_shift : int
+        At least 0.
+    rng : numpy.random.Generator
+        Draws the shifts.
+
+    Returns
+    -------
+    array of shape (N, C, H, W)
+        A new array of the same dtype.
 
     Raises
     ------
@@ -43,7 +57,21 @@ def shift(images: npt.ArrayLike, max_shift: SupportsIndex, rng: np.random.Genera
 def rotate(images: npt.ArrayLike, max_degrees: float, rng: np.random.Generator) -> _Images:
     """Rotate about the centre by an angle drawn uniformly from [-max_degrees, max_degrees].
 
-    Bilinear interpolation; float32 stays float32.
+    Pixels are interpolated bilinearly.
+
+    Parameters
+    ----------
+    images : array_like of shape (N, C, H, W)
+        Of dtype float32 or float64.
+    max_degrees : float
+        At least 0.
+    rng : numpy.random.Generator
+        Draws the angles.
+
+    Returns
+    -------
+    array of shape (N, C, H, W)
+        A new array of the same dtype.
 
     Raises
     ------
@@ -67,10 +95,26 @@ def rotate(images: npt.ArrayLike, max_degrees: float, rng: np.random.Generator) 
 
 
 def elastic(images: npt.ArrayLike, alpha: float, sigma: float, rng: np.random.Generator) -> _Images:
-    """Elastic distortion: each pixel is fetched from a smoothly displaced place.
+    """Distort elastically: each pixel is taken from a smoothly displaced position.
 
     The displacements are uniform in [-1, 1], smoothed by a Gaussian of `sigma` pixels and
-    multiplied by `alpha`; bilinear interpolation; float32 stays float32.
+    multiplied by `alpha`. Pixels are interpolated bilinearly.
+
+    Parameters
+    ----------
+    images : array_like of shape (N, C, H, W)
+        Of dtype float32 or float64.
+    alpha : float
+        At least 0.
+    sigma : float
+        Positive.
+    rng : numpy.random.Generator
+        Draws the displacements.
+
+    Returns
+    -------
+    array of shape (N, C, H, W)
+        A new array of the same dtype.
 
     Raises
     ------
@@ -95,7 +139,7 @@ def elastic(images: npt.ArrayLike, alpha: float, sigma: float, rng: np.random.Ge
 
     h, w = images.shape[2:]
     grid = np.indices((h, w))
-    # The Gaussian filter as a matrix for each axis: two small products are quicker than filtering.
+    # The Gaussian filter as a matrix for each axis: two small products are faster than filtering.
     smooth_y, smooth_x = (gaussian_filter1d(np.eye(m), sigma, mode="constant") for m in (h, w))
     out = np.empty(images.shape, images.dtype)
     for image, distorted in zip(images, out, strict=True):

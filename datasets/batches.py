@@ -1,4 +1,4 @@
-"""Mini-batches of arrays that belong together."""
+"""Mini-batches of arrays with the same rows."""
 
 from __future__ import annotations
 
@@ -42,20 +42,26 @@ def batches(
     rng: np.random.Generator | None = None,
     drop_last: bool = False,
 ) -> Iterator[Any]:
-    """Go once through the arrays, `batch_size` rows at a time.
+    """Iterate once over the arrays, `batch_size` rows at a time.
 
-    Row i of every array belongs to sample i, and stays with it. Each batch is a fresh array; of a
-    `numpy.memmap` only the rows of the batch are read.
+    Row i of every array belongs to sample i. Each batch is a new array; of a `numpy.memmap` only
+    the rows of the batch are read.
 
     Parameters
     ----------
     *arrays : array_like of shape (N, ...)
         With one array the batches are arrays, with several they are tuples of arrays.
     batch_size : int
+        Rows per batch.
     rng : numpy.random.Generator, optional
-        Draws the order of the samples, at the call. Without it they come in the order they have.
-    drop_last : bool
-        Leave out the last batch if it has fewer than `batch_size` rows.
+        Draws the order of the samples, at the call. By default they keep their order.
+    drop_last : bool, default False
+        Leave out a last batch that is smaller.
+
+    Returns
+    -------
+    iterator
+        Over the batches.
 
     Raises
     ------
@@ -75,9 +81,9 @@ def batches(
     """
     data = [np.asarray(array) for array in arrays]
     if not data:
-        raise TypeError("batches: give at least one array")
+        raise TypeError("batches: got no arrays, expected at least one array")
     if any(array.ndim == 0 for array in data):
-        raise ValueError("batches: a single number has no rows to draw from")
+        raise ValueError("batches: got a single number, expected arrays of shape (N, ...)")
     lengths = [len(array) for array in data]
     if len(set(lengths)) > 1:
         raise ValueError(f"batches: the arrays have different lengths: {lengths}")

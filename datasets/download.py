@@ -1,4 +1,4 @@
-"""Where MNIST and Fashion-MNIST come from, and how a file gets from there into the user's cache."""
+"""The mirrors of MNIST and Fashion-MNIST, and the download of a file into the user's cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEST_LABELS = "t10k-labels-idx1-ubyte"
 class Source:
     """A data set of four IDX files on several mirrors.
 
-    The SHA-256 sums are those of the uncompressed files: gzip writes the same content in many ways.
+    The SHA-256 sums are of the uncompressed files: gzip writes the same content in many ways.
     """
 
     title: str
@@ -66,7 +66,7 @@ FASHION_MNIST = Source(
         TEST_IMAGES: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         TEST_LABELS: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
-    instead="on Debian, the package dataset-fashion-mnist has them and is found by itself",
+    instead="on Debian, the package dataset-fashion-mnist has them and is found automatically",
     system_folders=(Path("/usr/share/datasets/fashion-mnist"),),
 )
 
@@ -85,7 +85,7 @@ def cache_folder(source: Source) -> Path:
 
 
 def cached(source: Source, name: str) -> npt.NDArray[Any]:
-    """Read one file from the cache, else download it into the cache; check it in either case."""
+    """Read one file from the cache, or download it into the cache; verify it in either case."""
     folder = cache_folder(source)
     while path := find(folder, name):
         try:

@@ -1,4 +1,4 @@
-"""MNIST, a sample of it inside the package, and its sibling Fashion-MNIST."""
+"""MNIST, a sample of it inside the package, and Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -26,26 +26,28 @@ def load_mnist(
 ) -> tuple[_Pair, _Pair]:
     """Load the handwritten digits of MNIST: 60,000 for training and 10,000 for testing.
 
-    The four IDX files, gzipped or not, are looked for in `root`; without a `root` in
-    ``$CHAINRULE_DATA/mnist`` and in the user's cache (``~/.cache/chainrule/mnist``). If they are
-    nowhere, they are downloaded into the cache, which needs pooch (``chainrule[data]``).
-    What comes from the cache or a mirror is checked by its SHA-256.
+    The four IDX files, gzipped or not, are read from the folder `root`; without a `root` from
+    ``$CHAINRULE_DATA/mnist`` or the user's cache (``~/.cache/chainrule/mnist``). If they are in
+    neither, they are downloaded into the cache, which needs pooch (``chainrule[data]``). Files of
+    the cache and downloads are verified by their SHA-256.
 
     Parameters
     ----------
     root : path, optional
-        The folder of the files. Nothing else is tried if it is given.
-    normalize : bool
+        The only folder to look in.
+    normalize : bool, default True
         Pixels as float32 from 0 to 1; else as uint8 from 0 to 255.
-    flatten : bool
+    flatten : bool, default True
         Images of shape (N, 784); else (N, 1, 28, 28).
-    one_hot : bool
+    one_hot : bool, default False
         Labels as float32 unit vectors of shape (N, 10); else as int64 of shape (N,).
 
     Returns
     -------
-    (x_train, t_train), (x_test, t_test) : tuples of ndarrays
-        Fresh arrays.
+    train : pair of arrays
+        Images and labels for training: ``(x_train, t_train), (x_test, t_test) = load_mnist()``.
+    test : pair of arrays
+        Images and labels for testing.
 
     Raises
     ------
@@ -71,12 +73,30 @@ def load_fashion_mnist(
     flatten: bool = True,
     one_hot: bool = False,
 ) -> tuple[_Pair, _Pair]:
-    """Load Fashion-MNIST: 60,000 and 10,000 pictures of clothes in the form of MNIST.
+    """Load Fashion-MNIST: 60,000 and 10,000 images of clothes in the format of MNIST.
 
     Labels 0 to 9 are T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag and
-    ankle boot. Parameters, results and errors are those of `load_mnist`; the folders are
-    ``$CHAINRULE_DATA/fashion-mnist``, ``/usr/share/datasets/fashion-mnist`` (Debian's package
-    dataset-fashion-mnist) and ``~/.cache/chainrule/fashion-mnist``.
+    ankle boot. The folders are ``$CHAINRULE_DATA/fashion-mnist``,
+    ``/usr/share/datasets/fashion-mnist`` (Debian's package dataset-fashion-mnist) and
+    ``~/.cache/chainrule/fashion-mnist``. Errors are those of `load_mnist`.
+
+    Parameters
+    ----------
+    root : path, optional
+        The only folder to look in.
+    normalize : bool, default True
+        Pixels as float32 from 0 to 1; else as uint8 from 0 to 255.
+    flatten : bool, default True
+        Images of shape (N, 784); else (N, 1, 28, 28).
+    one_hot : bool, default False
+        Labels as float32 unit vectors of shape (N, 10); else as int64 of shape (N,).
+
+    Returns
+    -------
+    train : pair of arrays
+        Images and labels for training.
+    test : pair of arrays
+        Images and labels for testing.
 
     References
     ----------
@@ -92,8 +112,24 @@ def load_mnist_sample(
     """Load the 5,000 digits inside the package: 4,000 for training and 1,000 for testing.
 
     All are from MNIST's training file, 400 and 100 of each digit, in the order 0, 1, ..., 9,
-    0, 1, ... Parameters and results are those of `load_mnist`. The data are licensed CC BY-SA 3.0;
-    ``data/README.md`` beside this module tells their origin.
+    0, 1, ... The data are licensed CC BY-SA 3.0; ``data/README.md`` beside this module describes
+    their origin.
+
+    Parameters
+    ----------
+    normalize : bool, default True
+        Pixels as float32 from 0 to 1; else as uint8 from 0 to 255.
+    flatten : bool, default True
+        Images of shape (N, 784); else (N, 1, 28, 28).
+    one_hot : bool, default False
+        Labels as float32 unit vectors of shape (N, 10); else as int64 of shape (N,).
+
+    Returns
+    -------
+    train : pair of arrays
+        Images and labels for training.
+    test : pair of arrays
+        Images and labels for testing.
     """
     folder = resources.files(__package__) / "data"
 
@@ -134,7 +170,7 @@ def _folder(source: download.Source) -> Path | None:
 
 
 def _read_pair(folder: Path, images_name: str, labels_name: str) -> _Pair:
-    """Read images and labels that fit each other; an error names the file that does not."""
+    """Read images and their labels; an error names the file that is wrong."""
     paths = []
     for name in (images_name, labels_name):
         path = download.find(folder, name)

@@ -1,4 +1,4 @@
-"""Texts for sequence nets: characters and their codes, random crops, sums and dates to learn."""
+"""Texts for sequence nets: characters and their codes, random crops, additions and dates."""
 
 from __future__ import annotations
 
@@ -48,12 +48,22 @@ class Characters:
         return len(self.characters)
 
     def encode(self, text: str | Sequence[str]) -> NDArray[np.intp]:
-        """Return the codes of a text (T,), or of N texts of equal length (N, T).
+        """Return the codes of a text, or of texts of equal length.
+
+        Parameters
+        ----------
+        text : str or sequence of str
+            T characters, or N texts of T characters.
+
+        Returns
+        -------
+        array of shape (T,) or (N, T)
+            The codes.
 
         Raises
         ------
         ValueError
-            If a character is unknown, or the texts are not equally long.
+            If a character is unknown, or the texts differ in length.
         """
         if not isinstance(text, str):
             if len({len(line) for line in text}) > 1:
@@ -69,7 +79,18 @@ class Characters:
             ) from None
 
     def decode(self, codes: ArrayLike) -> str:
-        """Return the text of codes (T,)."""
+        """Return the text of some codes.
+
+        Parameters
+        ----------
+        codes : array_like of shape (T,)
+            The codes.
+
+        Returns
+        -------
+        str
+            The text.
+        """
         return "".join(self.characters[code] for code in np.asarray(codes))
 
     def __repr__(self) -> str:
@@ -79,12 +100,12 @@ class Characters:
 def crops(
     text: NDArray[Any], n: int, length: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return n random pieces (n, length) of a text, and each piece one place further on.
+    """Return n random pieces of a text, and the same pieces one position further.
 
     Parameters
     ----------
     text : array of shape (T,)
-        Codes. Only the pieces are copied, so that it may be a `numpy.memmap`, such as
+        Codes. Only the pieces are copied, so it may be a `numpy.memmap`, such as
         ``np.memmap(path, np.uint8, "r")``, the bytes of a file.
     n, length : int
         Number of pieces, and their length, less than T.
@@ -93,8 +114,10 @@ def crops(
 
     Returns
     -------
-    x, t : arrays of shape (n, length)
-        Inputs and targets: the next character after each.
+    x : array of shape (n, length)
+        Inputs.
+    t : array of shape (n, length)
+        Targets: the next character after each.
 
     Raises
     ------
@@ -116,7 +139,12 @@ def crops(
 def language_reference() -> str:
     """Return Python's own language reference, a text of about half a million characters.
 
-    It comes with the standard library, as `pydoc_data.topics`, and differs between versions.
+    It is part of the standard library, `pydoc_data.topics`, and differs between versions.
+
+    Returns
+    -------
+    str
+        The text.
     """
     from pydoc_data.topics import topics
 
@@ -124,16 +152,28 @@ def language_reference() -> str:
 
 
 def additions(n: int, rng: np.random.Generator, digits: int = 3) -> tuple[list[str], list[str]]:
-    """Return n sums such as ``"57+5   "`` and their values ``"62  "``, padded with blanks.
+    """Return n additions such as ``"57+5   "`` and their sums ``"62  "``, padded with blanks.
 
     Parameters
     ----------
     n : int
-        Number of sums; the same may come twice.
+        Number of additions; some may be equal.
     rng : numpy.random.Generator
-        Draws them: first the number of digits of each term, then the digits.
+        Draws first the number of digits of each term, then the digits.
     digits : int, default 3
-        Greatest number of digits of a term.
+        Maximum number of digits of a term.
+
+    Returns
+    -------
+    questions : list of str
+        The additions, each of ``2 digits + 1`` characters.
+    answers : list of str
+        The sums, each of ``digits + 1`` characters.
+
+    Raises
+    ------
+    ValueError
+        If `digits` is below 1.
     """
     check_rng("additions", rng)
     if index(digits) < 1:
@@ -146,7 +186,21 @@ def additions(n: int, rng: np.random.Generator, digits: int = 3) -> tuple[list[s
 def dates(n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
     """Return n written dates such as ``"March 27, 1998"`` and ISO's ``"1998-03-27"``.
 
-    They lie between 1950 and 2049, written in four ways, and are padded with blanks.
+    They lie between 1950 and 2049, are written in one of four ways, and padded with blanks.
+
+    Parameters
+    ----------
+    n : int
+        Number of dates; some may be equal.
+    rng : numpy.random.Generator
+        Draws them.
+
+    Returns
+    -------
+    written : list of str
+        The dates, each of 18 characters.
+    iso : list of str
+        The same in ISO's form, each of 10 characters.
     """
     check_rng("dates", rng)
     first, last = date(1950, 1, 1), date(2049, 12, 31)

@@ -1,4 +1,4 @@
-"""Plain transformations of inputs and labels."""
+"""Transformations of inputs and labels: standardize, one_hot, add_noise."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy.typing as npt
 from ._rng import check_rng
 
 _Array = npt.NDArray[Any]
-_ROWS = 4096  # rows looked at together, so that float64 work on float32 data stays small
+_ROWS = 4096  # rows per block, so that the float64 copies of float32 data stay small
 
 
 def standardize(train: npt.ArrayLike, *others: npt.ArrayLike) -> Any:
-    """Scale every column to (x - mean) / std, with the mean and std of `train` alone.
+    """Scale every column to ``(x - mean) / std``, with mean and std of `train` alone.
 
     A column that is constant in `train` is only centred: it becomes 0 there, not NaN.
 
     Parameters
     ----------
     train : array_like of shape (N, ...)
-        N samples; each remaining position is a column of its own.
+        N samples; each position within a sample is a column.
     *others : array_like of shape (M, ...)
         Further samples of the same columns, such as the test set.
 
     Returns
     -------
-    ndarray, or tuple of ndarrays if there are others
-        Fresh arrays. Floating dtypes stay; integers become floats that hold them (uint8 float32).
+    array, or tuple of arrays if there are others
+        New arrays. Floating dtypes are kept; integers become floats that can represent them, uint8
+        float32.
 
     Raises
     ------
@@ -64,18 +65,21 @@ def standardize(train: npt.ArrayLike, *others: npt.ArrayLike) -> Any:
 def one_hot(
     labels: npt.ArrayLike, classes: int, dtype: npt.DTypeLike = np.float32
 ) -> npt.NDArray[Any]:
-    """Turn labels into unit vectors: 1 at the label's position and 0 elsewhere.
+    """Convert labels to unit vectors: 1 at the label's position and 0 elsewhere.
 
     Parameters
     ----------
-    labels : array_like of integers, shape (...,)
-        Each from 0 to classes - 1.
+    labels : array_like of integers, shape (...)
+        Each from 0 to K - 1.
     classes : int
-    dtype : dtype, optional
+        Number K of classes.
+    dtype : dtype, default float32
+        Dtype of the vectors.
 
     Returns
     -------
-    ndarray of shape (..., classes)
+    array of shape (..., K)
+        The vectors.
 
     Raises
     ------
@@ -96,9 +100,23 @@ def one_hot(
 
 
 def add_noise(x: npt.ArrayLike, scale: float, rng: np.random.Generator) -> _Array:
-    """Add Gaussian noise: x + scale * z, each z drawn from the standard normal distribution.
+    """Add Gaussian noise: ``x + scale * z``, with z drawn from the standard normal distribution.
 
     Nothing is clipped: noisy pixels may leave [0, 1].
+
+    Parameters
+    ----------
+    x : array_like
+        Of dtype float32 or float64.
+    scale : float
+        Standard deviation of the noise, at least 0.
+    rng : numpy.random.Generator
+        Draws z.
+
+    Returns
+    -------
+    array of the shape of x
+        A new array of the same dtype.
 
     Raises
     ------

@@ -21,6 +21,11 @@ class MatMul(Layer):
     W : array of shape (D, M)
         Weights; a float array is used in place: training changes the caller's array.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If W does not hold real numbers or is not a matrix.
+
     Notes
     -----
     The input has shape (N, D) or (..., D), the output (N, M) or (..., M).
@@ -41,7 +46,19 @@ class MatMul(Layer):
         init: Initializer = he_normal,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W of shape (inputs, outputs) is drawn from `rng` by `init`."""
+        """Return a layer whose W is drawn by `init`.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Lengths D and M.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default he_normal
+            Distribution of W.
+        dtype : dtype, default float32
+            Dtype of W.
+        """
         return cls(_draw("MatMul", inputs, outputs, rng, init, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
@@ -77,6 +94,12 @@ class Affine(Layer):
         Whether W has shape (M, D) and ``out = x @ W.T + b``, ``dx = dout @ W``,
         ``dW = dout.T @ x``: an output layer tied to an Embedding takes the same array W.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If W or b does not hold real numbers, W is not a matrix, or b does not have one element per
+        output.
+
     Notes
     -----
     The input has shape (N, D) or (..., D), the output (N, M) or (..., M).
@@ -87,7 +110,7 @@ class Affine(Layer):
     def __init__(self, W: ArrayLike, b: ArrayLike, *, transposed: bool = False) -> None:
         self.W, self.b = _as_weights(W, "Affine"), as_parameter(b, "Affine: b")
         self.transposed = transposed
-        outputs = self._matrix().shape[1]
+        outputs = self.W.shape[not transposed]
         if self.b.shape != (outputs,):
             raise ValueError(f"{self!r}: b has shape {self.b.shape}, expected ({outputs},)")
 
@@ -101,35 +124,43 @@ class Affine(Layer):
         init: Initializer = he_normal,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W is drawn from `rng` by `init` and whose b is zero."""
+        """Return a layer whose W is drawn by `init` and whose b is zero.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            Lengths D and M.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default he_normal
+            Distribution of W.
+        dtype : dtype, default float32
+            Dtype of W and b.
+        """
         W = _draw("Affine", inputs, outputs, rng, init, dtype)
         return cls(W, np.zeros(outputs, dtype))
 
     def expects(self, shape: tuple[int, ...]) -> str:
-        inputs = self._matrix().shape[0]
+        inputs = self.W.shape[self.transposed]
         return "" if len(shape) >= 2 and shape[-1] == inputs else f"(N, {inputs})"
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        out = product(x, self._matrix())
+        out = product(x, self.W.T if self.transposed else self.W)
         out += self.b
         return out
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return product(np.asarray(dout, like=self.W), self._matrix().T)
+        return product(np.asarray(dout, like=self.W), self.W if self.transposed else self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))
         self.dW = dout.T.dot(x) if self.transposed else x.T.dot(dout)
         self.db = total(dout, axis=0)
 
-    def _matrix(self) -> Array:
-        """Return W as (D, M)."""
-        return self.W.T if self.transposed else self.W
-
     def __repr__(self) -> str:
-        inputs, outputs = self._matrix().shape
+        inputs, outputs = self.W.T.shape if self.transposed else self.W.shape
         return f"Affine({inputs} -> {outputs}{', transposed' * self.transposed})"
 
 

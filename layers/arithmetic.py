@@ -88,7 +88,7 @@ class Repeat(Layer):
     n : int
         Number of copies, at least 1.
     axis : int, default 0
-        Place of the new axis in the output.
+        Position of the new axis in the output.
     """
 
     def __init__(self, n: int, axis: int = 0) -> None:

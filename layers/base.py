@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import check_real, check_unmasked
 from .device import as_numpy, check_same_kind, is_elsewhere, moved
 from .tree import (
     label,
@@ -47,6 +49,9 @@ class Layer:
         True while training, False in evaluation.
     frozen : bool
         Whether `freeze` was called: its parameters are not trained.
+    constructed : dict or None
+        The attributes that ``__init__`` set, and whether each was other than None: what `forget`
+        keeps. None if they are not known, as with a dataclass.
     """
 
     param_names: tuple[str, ...] = ()
@@ -54,6 +59,7 @@ class Layer:
     part_names: tuple[str, ...] = ()
     training: bool = True
     frozen: bool = False
+    constructed: dict[str, bool] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -69,6 +75,8 @@ class Layer:
                     f"{cls.__name__}: {name} is the string {names!r}, expected a tuple: "
                     f"{name} = ({names!r},)"
                 )
+        if "__init__" in vars(cls):
+            cls.__init__ = _noting(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Return the layer's value and remember what `backward` needs."""
@@ -82,42 +90,49 @@ class Layer:
     def params(self) -> list[Array]:
         """The trained arrays themselves, in the order of `walk`.
 
-        An array that several layers share is listed once; those of frozen layers are left out.
+        A shared array is listed once; the arrays of frozen layers are left out.
         """
         return params_of(self)
 
     @property
     def grads(self) -> list[Array]:
-        """Their gradients from the latest `backward`; those of a shared array are summed."""
+        """The gradients of `params` from the latest `backward`, summed for shared arrays."""
         return params_and_grads(self)[1]
 
     def walk(self) -> Iterator[tuple[str, Any]]:
-        """Yield (place, layer) of this layer and of all below it, such as ``("block.0", ...)``."""
+        """Iterate over this layer and all below it.
+
+        Returns
+        -------
+        iterator of (str, layer)
+            Each layer with its place, such as ``"block.0"``; ``""`` for this layer itself.
+        """
         return walk(self)
 
     def train(self) -> None:
-        """Enter training mode, all the way down, except in frozen layers."""
+        """Enter training mode in this layer and all below it, except frozen ones."""
         for layer in layers_of(self):
             if hasattr(layer, "training"):
                 layer.training = not getattr(layer, "frozen", False)
 
     def eval(self) -> None:
-        """Enter evaluation mode, all the way down."""
+        """Enter evaluation mode in this layer and all below it."""
         for layer in layers_of(self):
             if hasattr(layer, "training"):
                 layer.training = False
 
     def freeze(self) -> None:
-        """Train this layer and its parts no more: they leave `params` and stay in evaluation mode.
+        """Stop training this layer and its parts.
 
-        Their arrays stay in the state.
+        Their arrays are no longer in `params` but stay in the state, and `train` leaves them in
+        evaluation mode.
         """
         for layer in layers_of(self):
             layer.frozen = True
             layer.training = False
 
     def unfreeze(self) -> None:
-        """Train this layer and its parts again; `train` sets their mode."""
+        """Train this layer and its parts again; the next `train` sets their mode."""
         for layer in layers_of(self):
             layer.frozen = False
 
@@ -128,17 +143,54 @@ class Layer:
         and what its last forward saved. Several threads may predict with one net at once. While
         another thread trains the net, a prediction may see some parameters before an update and
         others after it.
+
+        Parameters
+        ----------
+        *inputs : array, number or tuple
+            Those of `forward`.
+
+        Returns
+        -------
+        array, number or tuple
+            The layer's value.
         """
         copy = twin(self)
         copy.eval()
         return copy.forward(*inputs)
 
+    def forget(self) -> None:
+        """Drop what forward and backward saved, such as before pickling: the last batch, gradients.
+
+        In this layer and all below it, what the constructor set stays; an attribute that it set to
+        None is None again, and any other attribute is deleted. Parameters, buffers, parts, the mode
+        and `freeze` stay as they are. So do layers whose
+        class is no `Layer` or a dataclass.
+        """
+        for layer in layers_of(self):
+            bare = type(layer).__init__ is object.__init__  # set nothing
+            constructed = {} if bare else getattr(layer, "constructed", None)
+            if isinstance(layer, Layer) and constructed is not None:
+                kept = {"constructed", "training", "frozen"}
+                kept |= {*layer.param_names, *layer.buffer_names, *layer.part_names}
+                for name in set(vars(layer)) - kept:
+                    if name not in constructed:
+                        delattr(layer, name)
+                    elif not constructed[name]:
+                        setattr(layer, name, None)
+
     def map_arrays(self, function: Callable[[Array], Array]) -> None:
         """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared.
 
-        ``map_arrays(cupy.asarray)`` moves a net to a GPU, ``map_arrays(cupy.asnumpy)`` back. Of an
-        object of an older class, the lists ``params`` and ``grads`` are mapped. An optimizer that
-        has made a step with them has its own `Optimizer.map_arrays`.
+        Parameters
+        ----------
+        function : callable
+            Such as ``cupy.asarray``, which moves a net to a GPU, ``cupy.asnumpy``, which moves it
+            back, or ``lambda array: array.astype(np.float64)``.
+
+        Notes
+        -----
+        Of an object of an older class, the lists ``params`` and ``grads`` are mapped. For an
+        optimizer that has made a step with them there is `Optimizer.map_arrays`.
         """
         new: dict[int, Array] = {}
 
@@ -155,11 +207,22 @@ class Layer:
                 layer.params, layer.grads = ([*map(mapped, a)] for a in (layer.params, layer.grads))
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of the parameters and buffers, by name, as NumPy's arrays in C order."""
+        """Return copies of the parameters and buffers by name.
+
+        Returns
+        -------
+        dict of str to array
+            NumPy's, such as ``"0.W"``; frozen ones too, in C order.
+        """
         return {name: np.array(as_numpy(array), order="C") for name, array in state(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Copy `state` into the parameters and buffers, in place.
+
+        Parameters
+        ----------
+        state : dict of str to array
+            As `state_dict` returns it.
 
         Raises
         ------
@@ -167,13 +230,33 @@ class Layer:
             If names, shapes or kinds of dtype differ, a value is not finite in the layer's dtype,
             an array is read-only, or two values are given for one shared array; then nothing has
             changed.
+        TypeError
+            If an array is masked.
         """
         for array, new in self.matched_state(state):
             array[...] = moved(new, array)
 
     def matched_state(self, state_dict: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
-        """Return each array of the state with its new value, checked as `load_state_dict` does."""
+        """Return each array of the state with its new value, both checked.
+
+        Parameters
+        ----------
+        state_dict : dict of str to array
+            New values by name.
+
+        Returns
+        -------
+        list of (array, array)
+            The layer's own arrays, each once, and what `load_state_dict` copies into them.
+
+        Raises
+        ------
+        ValueError
+            As by `load_state_dict`.
+        """
         mine, name = state(self), type(self).__name__
+        for key, value in state_dict.items():
+            check_unmasked(value, f"{name}: state {key!r}")
         new = {key: as_numpy(array) for key, array in state_dict.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
         if missing or unexpected:
@@ -206,9 +289,19 @@ class Layer:
         return ""
 
     def as_input(self, x: Any, name: str = "x") -> Array:
-        """Return `x` as an array of real numbers of the expected shape; errors call it `name`.
+        """Return `x` as an array of real numbers of the expected shape.
 
-        Integers become floats of the layer's dtype.
+        Parameters
+        ----------
+        x : array_like
+            Integers become floats of the layer's dtype.
+        name : str, default "x"
+            What errors call it.
+
+        Returns
+        -------
+        array
+            The input, ready to compute with.
 
         Raises
         ------
@@ -233,6 +326,18 @@ class Layer:
     def as_dout(self, dout: Any, shape: tuple[int, ...]) -> Array:
         """Return `dout` as an array, which must have the output's `shape`.
 
+        Parameters
+        ----------
+        dout : array_like
+            The upstream gradient.
+        shape : tuple of int
+            Shape of the layer's output.
+
+        Returns
+        -------
+        array
+            The gradient, ready to compute with.
+
         Raises
         ------
         TypeError
@@ -250,7 +355,21 @@ class Layer:
         return dout
 
     def as_real(self, x: Any, name: str, /, **beside: Any) -> Array:
-        """Return `x` as an array of real numbers of any shape; errors call it `name`.
+        """Return `x` as an array of real numbers of any shape.
+
+        Parameters
+        ----------
+        x : array_like
+            What came.
+        name : str
+            What errors call it.
+        **beside : array
+            Another input by its name, which must be of the same kind: both NumPy's, or both CuPy's.
+
+        Returns
+        -------
+        array
+            Of its own dtype and shape.
 
         Raises
         ------
@@ -258,20 +377,15 @@ class Layer:
             If it does not hold real numbers, is a masked array, or is on another device than the
             array `beside` it, which is given by its name.
         """
-        if isinstance(x, np.ma.MaskedArray):
-            raise TypeError(
-                f"{self!r}: {name} is a masked array, whose mask would be ignored; fill it first"
-            )
+        if type(x) is np.ndarray and x.dtype.kind in "fiub" and not beside:
+            return x
+        check_unmasked(x, f"{self!r}: {name}")
         if not is_elsewhere(x):
             try:
                 x = np.asarray(x)
             except ValueError as error:
                 raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
-        if x.dtype.kind not in "fiub":
-            hint = " (a sparse matrix? x.toarray())" if x.dtype == object and x.ndim == 0 else ""
-            if name == "t" and x.dtype.kind in "UST":
-                hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
-            raise TypeError(f"{self!r}: {name} is of dtype {x.dtype}, expected real numbers{hint}")
+        check_real(x, f"{self!r}: {name}")
         for other, array in beside.items():
             check_same_kind(self, **{name: x, other: array})
         return x
@@ -296,6 +410,17 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _noting(init: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that notes which attributes there are when it ends."""
+
+    @wraps(init)
+    def noting(self: Layer, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        vars(self)["constructed"] = {name: value is not None for name, value in vars(self).items()}
+
+    return noting
 
 
 def _what_is_missing(layer: Layer) -> str:

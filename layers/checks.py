@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 def as_number(value: Any, what: str) -> float:
-    """Return `value` as a Python float: a NumPy float64 would turn float32 arrays into float64."""
+    """Return `value`, a real number, as a float; a NumPy float64 would make float32 float64."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if not isinstance(value, Real) or isinstance(value, bool):
@@ -45,6 +45,26 @@ def as_float_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
     return found
 
 
+def check_unmasked(value: Any, what: str) -> None:
+    """Raise TypeError if it is a masked array: NumPy's functions would use what is masked."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array, whose mask would be ignored; fill it first")
+
+
+def check_real(value: Any, what: str) -> None:
+    """Raise TypeError unless it is an array of real numbers, without a mask."""
+    check_unmasked(value, what)
+    if value.dtype.kind in "fiub":
+        return
+    hint, strings = "", value.dtype.kind in "UST"
+    if value.dtype == object:
+        strings = value.size > 0 and isinstance(value.flat[0], str)
+        hint = " (a sparse matrix? x.toarray())" if value.ndim == 0 else ""
+    if strings and what.rpartition(" ")[2].startswith("t"):
+        hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
+    raise TypeError(f"{what} is of dtype {value.dtype}, expected real numbers{hint}")
+
+
 def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return `value` as a trainable array; a float array is used in place, not copied.
 
@@ -55,22 +75,19 @@ def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:
     name : str
         What errors call it.
 
+    Returns
+    -------
+    array
+        The array that was given, or a new one where it had to be converted.
+
     Raises
     ------
     TypeError
         If it does not hold real numbers, or is a masked array.
     """
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
-    if hasattr(value, "__array_function__"):
-        array: Any = value
-    else:
-        array = np.asarray(value)
-    if array.dtype.kind in "iub":
-        return array.astype(np.float64)
-    if array.dtype.kind != "f":
-        raise TypeError(f"{name} is of dtype {array.dtype}, expected real numbers")
-    return array
+    array: Any = value if hasattr(value, "__array_function__") else np.asarray(value)
+    check_real(array, name)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def pair(owner: str, name: str, value: Any, least: int) -> Pair:

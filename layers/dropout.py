@@ -13,17 +13,22 @@ from .checks import as_generator, as_number
 class Dropout(Layer):
     """``y = x * mask``;  ``dx = dout * mask``, where mask is 0 or ``1 / (1 - rate)``, at random.
 
-    Each element is dropped with probability `rate`, anew in each forward; the mean stays. In
-    evaluation ``y = x``. Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014), Dropout:
+    Each element is dropped with probability `rate`, anew in each forward. In evaluation
+    ``y = x``. Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014), Dropout:
     A Simple Way to Prevent Neural Networks from Overfitting,
     https://jmlr.org/papers/v15/srivastava14a.html
 
     Parameters
     ----------
     rate : float
-        Share that is dropped, in [0, 1).
+        Drop probability, in [0, 1); the expected value is unchanged.
     rng : numpy.random.Generator
         Draws the masks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rate` is not a number in [0, 1), or `rng` not a Generator.
     """
 
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
@@ -60,16 +65,21 @@ class Dropout(Layer):
 class SpatialDropout(Dropout):
     """``y = x * mask``;  ``dx = dout * mask``, where mask drops whole channels, as `Dropout`.
 
-    Neighbouring pixels tell almost the same, so single ones are not worth dropping. Tompson,
-    Goroshin, Jain, LeCun, Bregler (2015), Efficient Object Localization Using Convolutional
-    Networks, https://arxiv.org/abs/1411.4280
+    Neighbouring pixels are strongly correlated, so dropping single ones regularizes little.
+    Tompson, Goroshin, Jain, LeCun, Bregler (2015), Efficient Object Localization Using
+    Convolutional Networks, https://arxiv.org/abs/1411.4280
 
     Parameters
     ----------
     rate : float
-        Share of the channels that is dropped, in [0, 1).
+        Drop probability of each channel, in [0, 1).
     rng : numpy.random.Generator
         Draws the masks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rate` is not a number in [0, 1), or `rng` not a Generator.
 
     Notes
     -----

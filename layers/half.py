@@ -15,11 +15,11 @@ def wide(x: Array) -> Array:
 
     In float16 a sum of ones stops at 2048, and the square of 256 is infinite.
     """
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32) if x.dtype.char == "e" else x
 
 
 def total(x: Array, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """``x.sum(axis)`` in the dtype of x, with float16 added up in float32."""
-    if x.dtype != np.float16:
-        return x.sum(axis=axis, keepdims=keepdims)
+    if x.dtype.char != "e":
+        return x.sum(axis, keepdims=keepdims)
     return x.sum(axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)

@@ -1,13 +1,9 @@
-"""Initial weights: functions of a shape, its fans, a Generator and a dtype.
-
-An initializer is any function ``init(shape, fan_in, fan_out, rng, dtype)`` that returns an array.
-"""
+"""Initial weights: functions of a shape, its fans, a Generator and a dtype; see `Initializer`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,16 +11,47 @@ from numpy.typing import DTypeLike
 from .base import Array
 from .checks import as_generator, as_number
 
-# The quotes keep NumPy from loading its Generators at import.
-Initializer = Callable[[tuple[int, ...], int, int, "np.random.Generator", DTypeLike], Array]
+
+class Initializer(Protocol):
+    """Any function ``init(shape, fan_in, fan_out, rng, dtype)`` that returns initial weights."""
+
+    def __call__(
+        self,
+        shape: tuple[int, ...],
+        fan_in: int,
+        fan_out: int,
+        rng: np.random.Generator,
+        dtype: DTypeLike,
+        /,
+    ) -> Array:
+        """Draw an array.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the array.
+        fan_in, fan_out : int
+            Numbers of inputs that an output sums up, and of outputs that an input contributes to.
+        rng : numpy.random.Generator
+            Draws the numbers.
+        dtype : dtype
+            Dtype of the array.
+
+        Returns
+        -------
+        array
+            The weights, of this shape and dtype.
+        """
+        ...
 
 
 def he_normal(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    """Normal of standard deviation ``sqrt(2 / fan_in)``, for ReLU.
+    """Draw from a normal distribution of standard deviation ``sqrt(2 / fan_in)``.
 
-    He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
+    For ReLU. He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers,
+    https://arxiv.org/abs/1502.01852
     """
     return _normal(math.sqrt(2 / fan_in), shape, rng, dtype)
 
@@ -32,10 +59,10 @@ def he_normal(
 def xavier_normal(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    """Normal of standard deviation ``sqrt(2 / (fan_in + fan_out))``, for sigmoid and tanh.
+    """Draw from a normal distribution of standard deviation ``sqrt(2 / (fan_in + fan_out))``.
 
-    Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward neural
-    networks, https://proceedings.mlr.press/v9/glorot10a.html
+    For sigmoid and tanh. Glorot, Bengio (2010), Understanding the difficulty of training deep
+    feedforward neural networks, https://proceedings.mlr.press/v9/glorot10a.html
     """
     return _normal(math.sqrt(2 / (fan_in + fan_out)), shape, rng, dtype)
 
@@ -43,9 +70,9 @@ def xavier_normal(
 def lecun_normal(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    """Normal of standard deviation ``sqrt(1 / fan_in)``, for tanh; some books' "Xavier".
+    """Draw from a normal distribution of standard deviation ``sqrt(1 / fan_in)``.
 
-    LeCun, Bottou, Orr, Müller (1998), Efficient BackProp,
+    For tanh; some books call it Xavier's. LeCun, Bottou, Orr, Müller (1998), Efficient BackProp,
     https://doi.org/10.1007/3-540-49430-8_2
     """
     return _normal(math.sqrt(1 / fan_in), shape, rng, dtype)
@@ -54,16 +81,16 @@ def lecun_normal(
 def xavier_uniform(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    """Uniform in ``[-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``, for sigmoid and tanh.
+    """Draw uniformly from ``[-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``.
 
-    The same paper as `xavier_normal`.
+    For sigmoid and tanh; from the same paper as `xavier_normal`.
     """
     a = math.sqrt(6 / (fan_in + fan_out))
     return as_generator(rng, "rng").uniform(-a, a, shape).astype(dtype)
 
 
 def normal(std: float) -> Initializer:
-    """Return an initializer that draws from the normal distribution of mean 0 and this `std`.
+    """Return an initializer that draws from the normal distribution with mean 0.
 
     Parameters
     ----------
@@ -73,7 +100,7 @@ def normal(std: float) -> Initializer:
     Returns
     -------
     Initializer
-        A function of a shape.
+        What draws the weights.
 
     Raises
     ------
@@ -93,7 +120,23 @@ def normal(std: float) -> Initializer:
 
 
 def uniform(low: float, high: float) -> Initializer:
-    """Return an initializer that draws uniformly from ``[low, high)``."""
+    """Return an initializer that draws uniformly from ``[low, high)``.
+
+    Parameters
+    ----------
+    low, high : float
+        The limits.
+
+    Returns
+    -------
+    Initializer
+        What draws the weights.
+
+    Raises
+    ------
+    ValueError
+        If `low` is above `high`.
+    """
     if not low <= high:
         raise ValueError(f"uniform: low is {low} and high {high}, expected low <= high")
 
@@ -108,7 +151,7 @@ def uniform(low: float, high: float) -> Initializer:
 def zeros(
     shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> Array:
-    """All zeros: for biases."""
+    """Return zeros, for biases."""
     return np.zeros(shape, dtype)
 
 

@@ -14,15 +14,22 @@ Index = int | slice | EllipsisType
 
 
 class Concatenate(Layer):
-    """``out`` has all inputs in a row along one axis;  ``dx_i`` is the part of ``dout`` of x_i.
+    """``out`` joins all inputs along one axis;  ``dx_i`` is the part of ``dout`` that x_i became.
 
-    Integers stay integers where all inputs are, else become floats as the others; the gradient of
+    Integers stay integers if all inputs are, else become floats like the others; the gradient of
     an integer input is None.
 
     Parameters
     ----------
     axis : int, default -1
         The axis along which they are joined; all other lengths must be equal.
+
+    Raises
+    ------
+    TypeError
+        If `axis` is not an integer.
+    ValueError
+        From `forward`, if the other lengths differ.
     """
 
     def __init__(self, axis: int = -1) -> None:
@@ -40,8 +47,8 @@ class Concatenate(Layer):
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in arrays) or "none"
             raise ValueError(
-                f"{self!r}: the inputs have shapes {shapes}, expected arrays of equal lengths but "
-                f"along axis {self.axis}"
+                f"{self!r}: the inputs have shapes {shapes}, expected equal lengths except along "
+                f"axis {self.axis}"
             ) from None
         self.out_shape = out.shape
         self.is_float = [x.dtype.kind == "f" for x in arrays]
@@ -69,6 +76,13 @@ class Slice(Layer):
     ----------
     index : int, slice, ``...`` or a tuple of them
         ``np.s_`` writes it: ``Slice(np.s_[:, -1])`` takes the last step of (N, T, D).
+
+    Raises
+    ------
+    TypeError
+        If `index` holds anything else.
+    ValueError
+        From `forward`, if `index` lies outside x.
     """
 
     def __init__(self, index: Index | tuple[Index, ...]) -> None:
@@ -100,10 +114,10 @@ class Slice(Layer):
 
 
 class Reverse(Layer):
-    """``out_t = x_{T-t}``: the steps of (N, T, ...) from last to first;  ``dx`` likewise.
+    """``out_t = x_{T+1-t}``: the steps of (N, T, ...) from last to first;  ``dx`` likewise.
 
-    Two of them around a recurrent layer let it read backwards. Integers stay integers; their
-    gradient is None.
+    Two of them around a recurrent layer make it run backwards in time. Integers stay integers;
+    their gradient is None.
     """
 
     def forward(self, x: Any) -> Array:

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from .activations import sigmoid
 from .base import Array, Layer
 from .checks import as_number
+from .half import wide
+from .nested import leaves
 
 
 class Loss(Layer):
@@ -45,7 +47,7 @@ class Loss(Layer):
         """Return `y` as an array to compute in: float16 as float32, which can hold the sums."""
         y = self.as_input(y, "y")
         self.dtype = y.dtype
-        return y.astype(np.float32) if y.dtype == np.float16 else y
+        return wide(y)
 
     def as_target(self, t: Any, y: Array) -> Array:
         """Return `t` as an array of the dtype of `y`, which must have its shape too."""
@@ -55,10 +57,10 @@ class Loss(Layer):
             raise ValueError(f"{self!r}: t has shape {t.shape}, expected {y.shape}, that of y")
         return t
 
-    def shares(self, shape: tuple[int, ...], weights: Any) -> Any:
-        """Return what each of the terms of this shape counts, and set `total`.
+    def shares(self, shape: tuple[int, ...], weights: Any, dtype: Any) -> Any:
+        """Return the factor of each term, for terms of this shape, and set `total`.
 
-        That is a number without weights, else an array that broadcasts with the terms.
+        It is a number without weights, else an array of `dtype` that broadcasts with the terms.
         """
         if weights is None:
             self.total = float(math.prod(shape)) if self.reduction == "mean" else 1.0
@@ -76,7 +78,8 @@ class Loss(Layer):
             self.total = 1.0
         else:
             self.total = float(w.sum()) * math.prod(shape) / w.size
-        return w / (self.total or 1.0)  # weights that are all 0 give a loss of 0
+        w /= self.total or 1.0  # weights that are all 0 give a loss of 0
+        return w.astype(dtype)
 
     def as_scale(self, dout: Any) -> float:
         """Return the upstream gradient, which must be a number."""
@@ -103,7 +106,7 @@ class MSELoss(Loss):
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y = self.as_prediction(y)
         error = y - self.as_target(t, y)
-        self.weighted = np.multiply(error, self.shares(y.shape, weights), dtype=y.dtype)
+        self.weighted = error * self.shares(y.shape, weights, y.dtype)
         return float(np.vdot(error, self.weighted))
 
     def backward(self, dout: Any = 1.0) -> Array:
@@ -125,8 +128,7 @@ class MAELoss(Loss):
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y = self.as_prediction(y)
         error = y - self.as_target(t, y)
-        share = self.shares(y.shape, weights)
-        self.slope = np.multiply(np.sign(error), share, dtype=y.dtype)
+        self.slope = np.sign(error) * self.shares(y.shape, weights, y.dtype)
         return float(np.vdot(error, self.slope))
 
     def backward(self, dout: Any = 1.0) -> Array:
@@ -146,6 +148,11 @@ class HuberLoss(Loss):
         Error beyond which the loss grows linearly; positive.
     reduction : {"mean", "sum"}, default "mean"
         Whether the terms of the loss are averaged or added.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `delta` is not a positive number; from `forward`, if y and t differ in shape.
     """
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
@@ -158,7 +165,7 @@ class HuberLoss(Loss):
         y = self.as_prediction(y)
         error = y - self.as_target(t, y)
         clipped = np.clip(error, -self.delta, self.delta)
-        self.slope = np.multiply(clipped, self.shares(y.shape, weights), dtype=y.dtype)
+        self.slope = clipped * self.shares(y.shape, weights, y.dtype)
         return float(np.vdot(error - 0.5 * clipped, self.slope))
 
     def backward(self, dout: Any = 1.0) -> Array:
@@ -181,10 +188,16 @@ class CrossEntropyLoss(Loss):
     reduction : {"mean", "sum"}, default "mean"
         Whether the terms of the loss are averaged or added.
     ignore_index : int, optional
-        Rows with this label, such as padding, count nothing. A batch of such rows alone has loss 0
+        Rows with this label, such as padding, are left out. A batch of such rows alone has loss 0
         and gradient 0.
     class_weights : array of shape (K,), optional
         Weight of each row by its label, as PyTorch's ``weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `class_weights` are not one number of at least 0 per class; from `forward`, if t has
+        another shape, a label is not in range, or a distribution does not sum to 1.
     """
 
     def __init__(
@@ -212,34 +225,33 @@ class CrossEntropyLoss(Loss):
         y = self.as_prediction(y)
         t = self.as_real(t, "t", y=y)
         z = np.ascontiguousarray(y - y.max(axis=-1, keepdims=True), like=y)  # no overflow
-        labels = None
+        places = None
         if t.shape == y.shape[:-1]:
             labels, weights = self._labels(t, y.shape[-1], weights)
-            picked = np.take_along_axis(z, labels[..., None], axis=-1)[..., 0]
+            places = np.arange(0, z.size, y.shape[-1], like=t).reshape(t.shape) + labels
+            picked = z.ravel()[places]
         else:
             t = self._distributions(t, y)
-            # A masked logit, -inf, counts nothing where its probability is 0.
+            # A masked logit, -inf, adds nothing where its probability is 0.
             picked = (t * np.where(t > 0, z, 0)).sum(axis=-1)
-        share = self.shares(y.shape[:-1], weights)
+        share = self.shares(y.shape[:-1], weights, y.dtype)
         p = np.exp(z, out=z)
         total = p.sum(axis=-1)
         p /= total[..., None]
-        self.p, self.t, self.labels, self.share = p, t, labels, share
-        return float(np.sum((np.log(total) - picked) * share, dtype=np.float64))
+        self.p, self.t, self.places, self.share = p, t, places, share
+        return float(((np.log(total) - picked) * share).sum(dtype=np.float64))
 
     def backward(self, dout: Any = 1.0) -> Array:
         share = self.as_scale(dout) * self.share
-        if np.ndim(share):
-            share = share.astype(self.p.dtype)[..., None]
-        if self.labels is None:
-            return ((self.p - self.t) * share).astype(self.dtype, copy=False)
-        dy = self.p * share
-        place = self.labels[..., None]
-        np.put_along_axis(dy, place, np.take_along_axis(dy, place, axis=-1) - share, axis=-1)
+        each = share[..., None] if np.ndim(share) else share
+        if self.places is None:
+            return ((self.p - self.t) * each).astype(self.dtype, copy=False)
+        dy = self.p * each
+        dy.ravel()[self.places] -= share
         return dy.astype(self.dtype, copy=False)
 
     def _labels(self, t: Array, classes: int, weights: Any) -> tuple[Array, Any]:
-        """Return the labels, checked, and the rows' weights, in which each label's has its part."""
+        """Return the labels, checked, and the weights of the rows with those of their classes."""
         if t.dtype.kind not in "iu":
             raise TypeError(f"{self!r}: labels t are of dtype {t.dtype}, expected integers")
         kept = None
@@ -283,8 +295,8 @@ class CrossEntropyLoss(Loss):
             )
         if self.ignore_index is not None or self.class_weights is not None:
             raise TypeError(
-                f"{self!r}: ignore_index and class_weights want integer labels "
-                f"{y.shape[:-1]}, t has the shape of distributions {t.shape}"
+                f"{self!r}: t has the shape of distributions {t.shape}, expected integer labels "
+                f"{y.shape[:-1]} for ignore_index and class_weights"
             )
         sums = t.sum(axis=-1)
         if t.min() < 0 or np.abs(sums - 1).max() > 1e-3:
@@ -314,6 +326,12 @@ class BinaryCrossEntropyLoss(Loss):
         Whether the terms of the loss are averaged or added.
     positive_weight : float, default 1.0
         Factor of the terms ``t log p``, for rare positives, as PyTorch's ``pos_weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `positive_weight` is not a positive number; from `forward`, if y and t differ in shape,
+        or t lies outside [0, 1].
     """
 
     def __init__(self, reduction: str = "mean", *, positive_weight: float = 1.0) -> None:
@@ -328,7 +346,7 @@ class BinaryCrossEntropyLoss(Loss):
         t = self.as_target(t, y)
         if not (t.min() >= 0 and t.max() <= 1):
             raise ValueError(f"{self!r}: t lies in [{t.min()}, {t.max()}], expected [0, 1]")
-        share = np.asarray(self.shares(y.shape, weights), y.dtype, like=y)
+        share = self.shares(y.shape, weights, y.dtype)
         # With c = 1 + (w - 1) t: (1 - t) y + c log(1 + exp(-y)), in a form without cancellation.
         c = 1 + (self.positive_weight - 1) * t
         terms = (1 - t) * y + c * (np.maximum(-y, 0) + np.log1p(np.exp(-np.abs(y))))
@@ -347,12 +365,18 @@ class SumLoss(Loss):
     *losses : Layer
         One loss for each output, each a mean.
     weights : tuple of float, optional
-        What each counts; by default 1.
+        Factor of each loss; by default 1.
 
     Attributes
     ----------
     values : tuple of float
         The latest value of each loss.
+
+    Raises
+    ------
+    ValueError
+        If there are no losses, or not as many weights; from `forward`, if y or t is not a tuple
+        with one element per loss.
 
     Notes
     -----
@@ -382,7 +406,8 @@ class SumLoss(Loss):
         options = () if weights is None else (weights,)
         parts = zip(self.losses, y, t, strict=True)
         self.values = tuple(loss.forward(yi, ti, *options) for loss, yi, ti in parts)
-        self.total = float(getattr(self.losses[0], "total", len(np.atleast_1d(y[0]))))
+        _, first = next(leaves(y))
+        self.total = float(getattr(self.losses[0], "total", len(np.atleast_1d(first))))
         return sum(w * value for w, value in zip(self.weights, self.values, strict=True))
 
     def backward(self, dout: Any = 1.0) -> tuple[Any, ...]:

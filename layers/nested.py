@@ -24,6 +24,13 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
+def has_floats(value: Any) -> bool:
+    """Whether a value holds an array of floats, for which a backward returns a gradient."""
+    if type(value) is tuple:
+        return any(map(has_floats, value))
+    return getattr(getattr(value, "dtype", None), "kind", "") == "f"
+
+
 def replaced(value: Any, path: Path, leaf: Any) -> Any:
     """Return the nested tuple with another leaf at `path`."""
     if not path:

@@ -67,11 +67,11 @@ class _OfChannels(_Normalization):
 class BatchNorm(_OfChannels):
     """``y = gamma (x - mean) / std + beta``, with mean and std of each channel over the batch.
 
-    ``dgamma`` is the sum of ``dout (x - mean) / std``, ``dbeta`` that of ``dout``, and with ``m``
-    values to a channel ``dx = gamma / std (dout - dbeta / m - dgamma (x - mean) / (std m))``.
+    ``dgamma`` is the sum of ``dout (x - mean) / std``, ``dbeta`` the sum of ``dout``, and with
+    ``m`` values per channel ``dx = gamma / std (dout - dbeta / m - dgamma (x - mean) / (std m))``.
 
-    ``std`` is ``sqrt(var + eps)``. In evaluation mean and var are running averages of those seen
-    in training, and constants: ``dx = dout gamma / std``. Ioffe, Szegedy (2015), Batch
+    ``std`` is ``sqrt(var + eps)``. In evaluation mean and var are the running averages of
+    training, and constants: ``dx = dout gamma / std``. Ioffe, Szegedy (2015), Batch
     Normalization, https://arxiv.org/abs/1502.03167
 
     Parameters
@@ -79,24 +79,25 @@ class BatchNorm(_OfChannels):
     gamma, beta : arrays of shape (C,)
         Scale and shift; float arrays are used in place. `identity` makes them 1 and 0.
     momentum : float, default 0.1
-        Share of the new batch in the running averages, as in PyTorch.
+        Weight of the new batch in the running averages, as in PyTorch.
     eps : float, default 1e-5
         Added to the variance.
 
     Attributes
     ----------
     running_mean, running_var : arrays of shape (C,)
-        Saved with the parameters, not trained. The running variance is of the unbiased kind.
-
-    Notes
-    -----
-    The input has shape (N, C) or (N, C, H, W): for images the mean goes over their pixels too, so
-    that ``m`` is N H W.
+        Saved with the parameters, not trained. The running variance is the unbiased one.
 
     Raises
     ------
     ValueError
-        In training, from `forward`, if there is only one value to a channel.
+        If gamma and beta differ in shape or are not vectors, momentum is not in [0, 1] or eps not
+        positive; in training, from `forward`, if there is only one value per channel.
+
+    Notes
+    -----
+    The input has shape (N, C) or (N, C, H, W): for images the mean is over their pixels too, so
+    that ``m`` is N H W.
     """
 
     buffer_names = ("running_mean", "running_var")
@@ -113,7 +114,15 @@ class BatchNorm(_OfChannels):
 
     @classmethod
     def identity(cls, channels: int, *, dtype: DTypeLike = np.float32) -> Self:
-        """Return a layer with gamma 1 and beta 0, as one begins."""
+        """Return a layer with gamma 1 and beta 0, the usual start.
+
+        Parameters
+        ----------
+        channels : int
+            Number C of channels.
+        dtype : dtype, default float32
+            Dtype of gamma and beta.
+        """
         dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype))
 
@@ -126,8 +135,8 @@ class BatchNorm(_OfChannels):
             m = x.size // len(self.gamma)
             if m < 2:
                 raise ValueError(
-                    f"{self!r}: x has shape {x.shape}, {m} value to a channel, expected at least "
-                    "2 in training: one has no variance (is it what was left for a last batch?)"
+                    f"{self!r}: x has shape {x.shape}, {m} value per channel, expected at least "
+                    "2 in training: one has no variance (a smaller last batch? drop it)"
                 )
             mean = x.mean(axis=(0, *range(2, x.ndim)))  # pairwise sums, for large means
             self.centered = x - _wide(mean, x)
@@ -175,15 +184,28 @@ class LayerNorm(_Normalization):
     eps : float, default 1e-5
         Added to the variance.
 
+    Raises
+    ------
+    ValueError
+        If gamma and beta differ in shape, or eps is not positive.
+
     Notes
     -----
-    The input has shape (N, D) or (..., D), or (N, C, H, W): the mean goes over as many of the last
+    The input has shape (N, D) or (..., D), or (N, C, H, W): the mean is over as many of the last
     axes as gamma has.
     """
 
     @classmethod
     def identity(cls, *shape: int, dtype: DTypeLike = np.float32) -> Self:
-        """Return a layer with gamma 1 and beta 0, as one begins."""
+        """Return a layer with gamma 1 and beta 0, the usual start.
+
+        Parameters
+        ----------
+        *shape : int
+            Shape of gamma, such as D.
+        dtype : dtype, default float32
+            Dtype of gamma and beta.
+        """
         dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(shape, dtype), np.zeros(shape, dtype))
 
@@ -222,9 +244,15 @@ class GroupNorm(_OfChannels):
     gamma, beta : arrays of shape (C,)
         Scale and shift; float arrays are used in place. `identity` makes them 1 and 0.
     groups : int
-        The channels are split into so many groups.
+        Number of groups into which the channels are split, a divisor of C.
     eps : float, default 1e-5
         Added to the variance.
+
+    Raises
+    ------
+    ValueError
+        If gamma and beta differ in shape or are not vectors, eps is not positive, or `groups` does
+        not divide C.
 
     Notes
     -----
@@ -242,7 +270,17 @@ class GroupNorm(_OfChannels):
 
     @classmethod
     def identity(cls, channels: int, groups: int, *, dtype: DTypeLike = np.float32) -> Self:
-        """Return a layer with gamma 1 and beta 0, as one begins."""
+        """Return a layer with gamma 1 and beta 0, the usual start.
+
+        Parameters
+        ----------
+        channels : int
+            Number C of channels.
+        groups : int
+            Number of groups, a divisor of C.
+        dtype : dtype, default float32
+            Dtype of gamma and beta.
+        """
         dtype = as_float_dtype(dtype, f"{cls.__name__}.identity: dtype")
         return cls(np.ones(channels, dtype), np.zeros(channels, dtype), groups)
 

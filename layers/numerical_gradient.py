@@ -1,4 +1,4 @@
-"""The gradient by its definition: change one number at a time and see what becomes of f."""
+"""The gradient by its definition: change one number at a time and see how f changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array) -> Array:
     f : function of an array
         Returns a number. It is called twice per number of `x`.
     x : float array
-        Where to differentiate. It is changed in place while f runs, and put back: so x may be a
-        parameter ``net[0].W`` and f ignore its argument.
+        Where to differentiate. It is changed in place while f runs and restored afterwards, so x
+        may be a parameter ``net[0].W``, with an f that ignores its argument.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def numerical_gradient(f: Callable[[Array], Any], x: Array) -> Array:
     Notes
     -----
     The step is ``h = eps^(1/3) max(1, |x_i|)``, 6e-6 in float64, which balances the two errors: the
-    formula's own, which grows as ``h^2``, and that of rounding, which grows as ``1/h``. In float32
-    some three digits are right. `check_gradients` chooses the step for each number, knows kinks and
-    compares with ``backward``.
+    truncation error, which grows as ``h^2``, and the rounding error, which grows as ``1/h``. In
+    float32 about three digits are correct. `check_gradients` chooses the step for each number,
+    allows for kinks and compares with ``backward``.
 
     Examples
     --------

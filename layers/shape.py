@@ -11,7 +11,7 @@ from .images.layout import batch_last, full_images
 
 
 class Flatten(Layer):
-    """``out`` has each sample of ``x`` in one row;  ``dx`` is ``dout`` in the shape of ``x``.
+    """``out`` is ``x`` with each sample in one row;  ``dx`` is ``dout`` in the shape of ``x``.
 
     The input has shape (N, ...), the output (N, D), where D is the product of the other lengths.
     """
@@ -30,16 +30,21 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """``out`` has each sample of ``x`` in a new shape;  ``dx`` is ``dout`` in the old one.
+    """``out`` is ``x`` with each sample in a new shape;  ``dx`` is ``dout`` in the old one.
 
     Parameters
     ----------
     *shape : int
         Shape of one sample, such as ``Reshape(1, 28, 28)``.
 
+    Raises
+    ------
+    ValueError
+        If the lengths are not positive integers.
+
     Notes
     -----
-    The input has shape (N, ...), the output (N, *shape), with as many numbers to a sample.
+    The input has shape (N, ...), the output (N, *shape), with as many numbers per sample.
     """
 
     def __init__(self, *shape: int) -> None:
@@ -49,7 +54,8 @@ class Reshape(Layer):
 
     def expects(self, shape: tuple[int, ...]) -> str:
         size = math.prod(self.shape)
-        return "" if shape and math.prod(shape[1:]) == size else f"(N, ...) with {size} a sample"
+        fits = shape and math.prod(shape[1:]) == size
+        return "" if fits else f"(N, ...) with {size} numbers per sample"
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
@@ -84,10 +90,10 @@ class Pad(Layer):
 
     def forward(self, x: Any) -> Array:
         x = batch_last(self.as_input(x))
-        n, channels, high, wide = x.shape
+        n, channels, height, width = x.shape
         top, left = self.pad
-        self.inside = (..., slice(top, top + high), slice(left, left + wide))
-        self.out_shape = n, channels, high + 2 * top, wide + 2 * left
+        self.inside = (..., slice(top, top + height), slice(left, left + width))
+        self.out_shape = n, channels, height + 2 * top, width + 2 * left
         out = full_images(self.out_shape, 0, x)
         out[self.inside] = x
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -61,38 +62,39 @@ def walk(layer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     return below(place, layer)
 
 
-def layers_of(layer: Any) -> list[Any]:
-    """Return the layers that `walk` yields, in a fifth of its time."""
+def layers_of(*layers: Any) -> list[Any]:
+    """Return the layers that `walk` yields for each of some layers, in a tenth of its time."""
     found: dict[int, Any] = {}
-    _add_layers(layer, found)
+    for layer in layers:
+        _add_layers(layer, found)
     return list(found.values())
 
 
 def _add_layers(layer: Any, found: dict[int, Any]) -> None:
     found[id(layer)] = layer
-    try:
-        names = layer.part_names
-    except AttributeError:
-        return
-    for name in names:
+    for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
-        for part in value if type(value) is tuple else (value,):
-            if hasattr(part, "forward"):
-                if id(part) not in found:
-                    _add_layers(part, found)
-            else:
+        for part in value if type(value) in (tuple, list) else (value,):
+            if not hasattr(part, "forward"):
                 for _, inner in layers_in(part):
                     if id(inner) not in found:
                         _add_layers(inner, found)
+            elif id(part) not in found:
+                if getattr(part, "part_names", ()):
+                    _add_layers(part, found)
+                else:
+                    found[id(part)] = part
 
 
 def params_of(layer: Any) -> list[Array]:
     """Return the trained arrays of a layer and its parts, a shared one once."""
     found: dict[int, Array] = {}
     for owner in layers_of(layer):
-        if not getattr(owner, "frozen", False):
-            for param in own_params(owner):
-                found[id(param)] = param
+        names = getattr(owner, "param_names", None)
+        if names == () or getattr(owner, "frozen", False):
+            continue
+        for param in own_params(owner):
+            found[id(param)] = param
     return list(found.values())
 
 
@@ -101,18 +103,17 @@ def params_and_grads(layer: Any) -> tuple[list[Array], list[Array]]:
     params: dict[int, Array] = {}
     grads: dict[int, Array] = {}
     for owner in layers_of(layer):
-        try:
-            names = () if owner.frozen else owner.param_names
-        except AttributeError:  # an object of a class that is no Layer
-            names = () if getattr(owner, "frozen", False) else getattr(owner, "param_names", None)
+        names = getattr(owner, "param_names", None)
+        if names == () or getattr(owner, "frozen", False):
+            continue
         for k, name in enumerate(own_params(owner) if names is None else names):
-            param = name if names is None else getattr(owner, name)
-            grad = owner.grads[k] if names is None else getattr(owner, "d" + name)
-            key = id(param)
-            if key in params:
-                grads[key] = grads[key] + grad
+            if names is None:  # an object of a class that is no Layer
+                param, grad = name, owner.grads[k]
             else:
-                params[key], grads[key] = param, grad
+                param, grad = getattr(owner, name), getattr(owner, "d" + name)
+            key = id(param)
+            grads[key] = grads[key] + grad if key in params else grad
+            params[key] = param
     return list(params.values()), list(grads.values())
 
 
@@ -136,11 +137,16 @@ def is_trained(layer: Any) -> bool:
 def set_zero_grads(layer: Any) -> None:
     """Assign zeros to every gradient of a layer and its parts: nothing flowed back to them."""
     for owner in layers_of(layer):
-        for name in getattr(owner, "param_names", ()):
-            setattr(owner, "d" + name, np.zeros_like(getattr(owner, name)))
-        if not hasattr(owner, "param_names"):
-            for grad in getattr(owner, "grads", ()):
-                grad[...] = 0
+        zero_own_grads(owner)
+
+
+def zero_own_grads(layer: Any) -> None:
+    """Assign zeros to the gradients of the parameters that a layer itself has."""
+    for name in getattr(layer, "param_names", ()):
+        setattr(layer, "d" + name, np.zeros_like(getattr(layer, name)))
+    if not hasattr(layer, "param_names"):
+        for grad in getattr(layer, "grads", ()):
+            grad[...] = 0
 
 
 def state(layer: Any) -> dict[str, Any]:
@@ -180,6 +186,11 @@ def twin(layer: Any) -> Any:
     def copied(layer: Any) -> Any:
         if id(layer) not in copies:
             copies[id(layer)] = new = copy.copy(layer)
+            for name, value in list(getattr(new, "__dict__", {}).items()):
+                if type(value) is MethodType and value.__self__ is layer:
+                    setattr(new, name, MethodType(value.__func__, new))
+                elif name == "grads" and type(value) is list:  # which its backward writes to
+                    new.grads = [np.copy(grad) for grad in value]
             for name in getattr(layer, "part_names", ()):
                 setattr(new, name, map_layers(copied, getattr(layer, name)))
         return copies[id(layer)]

@@ -1,4 +1,4 @@
-"""What a net owns but no tuple declares: layers, parameters, shared memory. Told, never guessed."""
+"""What a net owns but no tuple declares: layers, parameters, shared memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tree import label, layers_in, own_params, walk
 
 
 def check_declared(net: Any) -> None:
-    """Raise if a layer stands in an attribute that `part_names` does not declare, and the like.
+    """Raise if a net owns a layer or an array that it does not declare.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def check_declared(net: Any) -> None:
                     "trained in place; as_parameter makes one"
                 )
             owners.append((f"{name} of {where}", param))
-    _check_memory(owners)
+    check_memory(owners)
 
 
 def _check_parts(where: str, layer: Any) -> None:
@@ -75,23 +75,25 @@ def _check_plain(where: str, layer: Any) -> None:
         )
 
 
-def _check_memory(owners: list[tuple[str, Any]]) -> None:
+def check_memory(owners: list[tuple[str, Any]]) -> None:
+    """Raise ValueError if two of the named parameters share memory without being one array."""
     unique = {id(a): (name, a) for name, a in owners if isinstance(a, np.ndarray) and a.size}
     spans = sorted((*np.lib.array_utils.byte_bounds(a), name, k) for k, (name, a) in unique.items())
     for (_, end, name, k), (start, _, other, j) in pairwise(spans):
         if start < end and np.shares_memory(unique[k][1], unique[j][1]):
             raise ValueError(
                 f"{name} and {other} share memory without being one array, so that each would be "
-                "updated apart; give both layers the same array (Affine has transposed=True)"
+                "updated separately; give both layers the same array (Affine has transposed=True)"
             )
 
 
 class Watch:
-    """Notices parameters that a backward serves but nothing declares.
+    """Finds parameters whose gradients backward assigns but which nothing declares.
 
-    Such a parameter ``X`` is a float array that was there before forward, which forward left alone
-    and for which backward assigned ``dX``, and which is no declared parameter or buffer. Make one
-    before the first forward, on a copy of the batch, so that a saved input is not taken for one.
+    Such a parameter ``X`` is a float array that existed before forward, which forward did not
+    change and for which backward assigned ``dX``, and which is no declared parameter or buffer.
+    Make a Watch before the first forward, and run forward on a copy of the batch, so that a saved
+    input is not mistaken for a parameter.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Networks: chains of layers, and what trains them."""
 
 from .drawing import draw
-from .function_stack import FunctionStack, Graph
+from .function_stack import FunctionStack
 from .gradients import value_and_grads
+from .graph import Graph
 from .network import Network
 from .optimizers import (
     L1,
@@ -26,6 +27,7 @@ from .recipes import (
     simple_conv_net,
     transformer_net,
     two_layer_net,
+    variational_autoencoder,
 )
 from .sequential import Branch, Parallel, Sequential
 from .training import (
@@ -77,4 +79,5 @@ __all__ = [
     "transformer_net",
     "two_layer_net",
     "value_and_grads",
+    "variational_autoencoder",
 ]

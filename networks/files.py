@@ -186,6 +186,6 @@ def _read(archive: ZipFile, entry: ZipInfo) -> Array:
 
 
 def short(text: str, most: int) -> str:
-    """Return the text, or its beginning and end, of at most so many characters."""
+    """Return the text, or its beginning and end, in at most `most` characters."""
     half = (most - 5) // 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"

@@ -1,4 +1,4 @@
-"""The one step of every training: forward, loss, backward."""
+"""The step that every training shares: forward, loss, backward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.base import Array
-from ..layers.tree import is_trained, params_and_grads, set_zero_grads
+from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
 
 
 def value_and_grads(
@@ -18,8 +18,8 @@ def value_and_grads(
 ) -> tuple[float, list[Array]]:
     """Return the loss of a net on a batch, and its gradients in the order of ``net.params``.
 
-    It is ``loss.forward(net.forward(x), t)``, then ``loss.backward()`` and the net's backward
-    without the gradient of x, which nobody needs.
+    It is ``loss.forward(net.forward(x), t)``, then ``loss.backward()`` and the net's
+    ``backward_params``, which leaves out the gradient of x, or ``backward``.
 
     Parameters
     ----------
@@ -35,14 +35,16 @@ def value_and_grads(
     Returns
     -------
     loss : float
+        Value of the loss.
     grads : list of arrays
+        Gradient of each parameter.
 
     Raises
     ------
     FloatingPointError
         If the loss is NaN or infinite; then backward has not run.
     TypeError
-        If the net or the loss does not return what it should.
+        If the loss does not return a number.
 
     Examples
     --------
@@ -56,7 +58,10 @@ def value_and_grads(
     value = loss_of(loss, y, t, weights)
     if not isfinite(value):
         raise NonFiniteLossError(value)
-    params_only(net)(loss.backward(1.0))
+    dy = loss.backward(1.0)
+    if is_nothing(dy):
+        raise missing_return(loss, "backward")
+    params_only(net)(dy)
     return value, params_and_grads(net)[1]
 
 
@@ -74,8 +79,13 @@ def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
     return value if type(value) is float else as_result(f"{type(loss).__name__}.forward", value)
 
 
+def missing_return(layer: Any, method: str) -> TypeError:
+    """Return the error of a layer whose forward or backward gave None, which names the layer."""
+    return TypeError(f"{label(layer)}: {method} returned None; is a return missing?")
+
+
 def as_result(what: str, value: Any) -> float:
-    """Return what a loss or metric gave as a Python float; raise TypeError if it is no number."""
+    """Return the value of a loss or metric as a float; raise TypeError if it is no number."""
     if np.ndim(value) or not (isinstance(value, Real) or hasattr(value, "__array_function__")):
         came = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
         raise TypeError(f"{what} returned {came:.60}, expected a number")
@@ -85,8 +95,8 @@ def as_result(what: str, value: Any) -> float:
 def params_only(layer: Any) -> Any:
     """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``.
 
-    The nearer of the two in the class's bases counts: where a subclass writes its own ``backward``,
-    that is called.
+    The one that comes first in the class's bases counts: if a subclass defines its own
+    ``backward``, it is called.
     """
     if "backward" in getattr(layer, "__dict__", ()):
         return layer.backward

@@ -1,4 +1,4 @@
-"""What every network is, whatever it does with its layers."""
+"""The base class of the networks: layers made of layers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..layers import Layer
 from ..layers.tree import is_layer, label, walk
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
+from .gradients import backward_of, is_nothing, missing_return
 from .summary import Summary, summary
 
 
@@ -20,7 +21,7 @@ class Network(Layer):
     ----------
     *layers : objects with ``forward`` and ``backward``
         `Layer` objects, other networks, or objects of any class of your own, with ``params`` and
-        ``grads`` lists where it has parameters. One object may stand at one place only, since it
+        ``grads`` lists where it has parameters. One object may occur only once, because it
         remembers one forward; two layers may share an array.
 
     Raises
@@ -29,10 +30,11 @@ class Network(Layer):
         If something is not a layer, is a class instead of an instance, or owns a layer or an array
         that it does not declare.
     ValueError
-        If one layer stands at two places, or two parameters share memory without being one array.
+        If one layer occurs twice, or two parameters share memory without being one array.
     """
 
     part_names: tuple[str, ...] = ("layers",)
+    took_floats: list[bool]  # by layer, from forward
 
     def __init__(self, *layers: Any) -> None:
         name = type(self).__name__
@@ -55,13 +57,14 @@ class Network(Layer):
             for key, place, part in below:
                 if key in found:
                     raise ValueError(
-                        f"{name}: the same {label(part)} stands at {found[key]} and {place}; "
-                        "a layer remembers one forward, so it may stand at one place only"
+                        f"{name}: the same {label(part)} is at {found[key]} and {place}; "
+                        "a layer remembers one forward, so it may occur only once"
                     )
             found |= {key: place for key, place, _ in below}
         check_declared(self)
 
     def __call__(self, *inputs: Any) -> Any:
+        """Raise TypeError: a net has `forward` and `predict`."""
         raise TypeError(
             f"{type(self).__name__} is not callable: use net.forward(x) or net.predict(x)"
         )
@@ -80,16 +83,32 @@ class Network(Layer):
         """Return one layer, or a network of the same kind over a slice of them."""
         if not isinstance(index, slice):
             return self.layers[index]
-        # A subclass that makes its own layers is no kind to make of others.
+        # A subclass that makes its own layers cannot be made of others.
         kind = next(c for c in type(self).__mro__ if c.__init__ is Network.__init__)  # type: ignore[misc]
         return kind(*self.layers[index])
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the parameters and buffers to `path` as ``.npz``; an old file stays until then."""
+        """Write the parameters and buffers to a file ``.npz``; an old one is replaced at the end.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; then the old one stays.
+        """
         write_npz(path, self.state_dict())
 
     def load(self, path: str | PathLike[str]) -> None:
         """Read the parameters and buffers that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
 
         Raises
         ------
@@ -104,22 +123,49 @@ class Network(Layer):
             raise
 
     def summary(self, *inputs: Any) -> Summary:
-        """Return a table of the layers, which prints itself: places, parameters and what is frozen.
+        """Return a table of the layers: places, numbers of parameters and what is frozen.
 
-        With inputs, as `predict` takes them, also the shapes of the layers' outputs. Each array is
-        counted once, in the layer that holds it itself.
+        Each array is counted once, in the layer that holds it itself.
+
+        Parameters
+        ----------
+        *inputs : array, number or tuple
+            With inputs, as `predict` takes them, the table has the shapes of the outputs too.
+
+        Returns
+        -------
+        str
+            It shows itself at a prompt and in Jupyter.
         """
         return summary(self, *inputs)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
+    def gradient_of(self, i: int, dout: Any) -> Any:
+        """Run layer `i` back; it owes a gradient if its input, in ``took_floats``, held floats."""
+        gradient = backward_of(self.layers[i], dout)
+        if is_nothing(gradient) and not is_nothing(dout) and self.took_floats[i]:
+            raise missing_return(self.layers[i], "backward")
+        return gradient
+
     def note(self, error: Exception, layer: object) -> None:
-        """Add to `error` where in the network it happened."""
+        """Add to an error where in the network it happened.
+
+        Parameters
+        ----------
+        error : Exception
+            The error.
+        layer : object
+            The layer of this network that raised it.
+        """
         place = next(i for i, other in enumerate(self.layers) if other is layer)
         error.add_note(f"in {type(self).__name__}, layer {place}: {label(layer)}")
 
 
 def call(layer: Any, value: Any) -> Any:
     """``layer.forward(value)``, where a tuple is spread into the arguments."""
-    return layer.forward(*value) if type(value) is tuple else layer.forward(value)
+    out = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+    if out is None:
+        raise missing_return(layer, "forward")
+    return out

@@ -1,8 +1,9 @@
-"""Ready-made nets, one line each to call."""
+"""Ready-made nets."""
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from ..layers import (
     Dropout,
     Embedding,
     Flatten,
+    GaussianKL,
+    GaussianSample,
     GlobalAveragePooling,
     Identity,
     Layer,
@@ -40,7 +43,22 @@ from .sequential import Branch, Parallel, Sequential
 def one_layer_net(
     inputs: int, outputs: int, rng: np.random.Generator, *, dtype: DTypeLike = np.float32
 ) -> Sequential:
-    """``sigmoid(x @ W + b)``, W uniform in [-1, 1): for `MSELoss` on one-hot targets."""
+    """``sigmoid(x @ W + b)``, W uniform in [-1, 1): for `MSELoss` on one-hot targets.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Numbers of inputs and outputs.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : dtype, default float32
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
+    """
     return Sequential(
         Affine.random(inputs, outputs, rng, init=uniform(-1, 1), dtype=dtype), Sigmoid()
     )
@@ -55,7 +73,29 @@ def two_layer_net(
     activation: type[Sigmoid] | type[ReLU] = Sigmoid,
     dtype: DTypeLike = np.float32,
 ) -> Sequential:
-    """``act(x @ W1 + b1) @ W2 + b2``: logits, for `CrossEntropyLoss`."""
+    """``act(x @ W1 + b1) @ W2 + b2``: logits, for `CrossEntropyLoss`.
+
+    Parameters
+    ----------
+    inputs, hidden, outputs : int
+        Numbers of inputs, hidden units and outputs.
+    rng : numpy.random.Generator
+        Draws the weights.
+    activation : class of layers, default Sigmoid
+        The activation act; with ReLU the weights are drawn by `he_normal`, else by `xavier_normal`.
+    dtype : dtype, default float32
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
+
+    Raises
+    ------
+    TypeError
+        If `activation` is not a class of layers.
+    """
     if not (isinstance(activation, type) and issubclass(activation, Layer)):
         raise TypeError(
             f"two_layer_net: activation is {activation!r}, expected a layer class such as ReLU"
@@ -72,6 +112,18 @@ def simple_conv_net(rng: np.random.Generator, *, dtype: DTypeLike = np.float32) 
     """Return logits of 10 classes for images (N, 1, 28, 28): one convolution, two affine layers.
 
     30 kernels of 5x5, ReLU, pooling by 2, 100 hidden units, ReLU: 433,890 parameters.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws the weights.
+    dtype : dtype, default float32
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
     """
     return Sequential(
         Convolution.random(1, 30, 5, rng, dtype=dtype),
@@ -96,11 +148,16 @@ def residual_conv_net(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws the weights, and in training what is dropped.
+        Draws the weights, and in training the masks of Dropout.
     dropout : float, default 0.2
-        Rate of dropout before the last layer.
+        Drop probability before the last layer.
     dtype : dtype, default float32
-        Of all parameters.
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
     """
 
     def convolution(channels: int, filters: int, kernel: int = 3) -> Sequential:
@@ -132,26 +189,30 @@ def recurrent_net(
     dropout: float = 0.0,
     dtype: DTypeLike = np.float32,
 ) -> Sequential:
-    """Return logits (N, T, vocab) of the next word for words (N, T): recurrent layers on a stack.
+    """Return logits (N, T, vocab) of the next token for tokens (N, T): stacked recurrent layers.
 
-    Words are embedded in `size` numbers, each of `depth` layers has `hidden` numbers. Mikolov et
-    al. (2010), Recurrent neural network based language model,
+    Mikolov et al. (2010), Recurrent neural network based language model,
     https://doi.org/10.21437/Interspeech.2010-343
 
     Parameters
     ----------
     vocab, size, hidden : int
-        Number of words, of numbers for each word, and of numbers in the state.
+        Number of tokens, length of their embeddings, and length of the state.
     rng : numpy.random.Generator
-        Draws the weights, and in training what is dropped.
+        Draws the weights, and in training the masks of Dropout.
     cell : {RNN, LSTM, GRU}, default LSTM
         The recurrent layer.
     depth : int, default 1
         Number of recurrent layers.
     dropout : float, default 0.0
-        Rate of dropout before each layer after the embedding.
+        Drop probability before each layer after the embedding.
     dtype : dtype, default float32
-        Of all parameters.
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
     """
     widths = [size] + [hidden] * depth
     return Sequential(
@@ -177,25 +238,30 @@ def transformer_net(
     dropout: float = 0.0,
     dtype: DTypeLike = np.float32,
 ) -> Sequential:
-    """Return logits (N, T, vocab) of the next word for words (N, T): a small GPT.
+    """Return logits (N, T, vocab) of the next token for tokens (N, T): a small GPT.
 
     `depth` blocks, each ``x + attention(norm(x))`` and then ``x + mlp(norm(x))``, with causal
-    attention and a GELU layer of 4 `size`. Radford et al. (2019), Language Models are Unsupervised
-    Multitask Learners; the norm before each part: Xiong et al. (2020), On Layer Normalization in
-    the Transformer Architecture, https://arxiv.org/abs/2002.04745
+    attention and a GELU layer of ``4 size`` units. Radford et al. (2019), Language Models are
+    Unsupervised Multitask Learners; the norm before each part: Xiong et al. (2020), On Layer
+    Normalization in the Transformer Architecture, https://arxiv.org/abs/2002.04745
 
     Parameters
     ----------
     vocab, length, size : int
-        Number of words, longest sequence, and numbers for each word.
+        Number of tokens, longest sequence, and length of the embeddings.
     heads, depth : int
         Heads of each attention, a divisor of `size`, and number of blocks.
     rng : numpy.random.Generator
-        Draws the weights, and in training what is dropped.
+        Draws the weights, and in training the masks of Dropout.
     dropout : float, default 0.0
-        Rate of dropout after the embeddings, and after each attention and mlp.
+        Drop probability after the embeddings, and after each attention and mlp.
     dtype : dtype, default float32
-        Of all parameters.
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
     """
     init = normal(0.02)
 
@@ -220,6 +286,62 @@ def transformer_net(
         LayerNorm.identity(size, dtype=dtype),
         Affine.random(size, vocab, rng, init=init, dtype=dtype),
     )
+
+
+def variational_autoencoder(
+    inputs: int,
+    hidden: int,
+    latent: int,
+    rng: np.random.Generator,
+    *,
+    dtype: DTypeLike = np.float32,
+) -> Sequential:
+    """Return logits (N, inputs) that reconstruct x (N, inputs), and the KL term of each row (N,).
+
+    The encoder gives the mean and the log variance of the latent variable z, `GaussianSample` draws
+    z, the decoder gives the logits; `GaussianKL` is the divergence of z from N(0, 1). Kingma,
+    Welling (2014), Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+
+    Parameters
+    ----------
+    inputs, hidden, latent : int
+        Length of x, units of the hidden layer of encoder and decoder, and length of z.
+    rng : numpy.random.Generator
+        Draws the weights, and z in training; in evaluation z is its mean.
+    dtype : dtype, default float32
+        Dtype of the parameters.
+
+    Returns
+    -------
+    Sequential
+        The net.
+
+    Examples
+    --------
+    >>> from chainrule.layers import BinaryCrossEntropyLoss, MAELoss, SumLoss
+    >>> net = variational_autoencoder(4, 8, 2, np.random.default_rng(0))
+    >>> encoder, decoder = net[0], net[2][0][1]
+
+    The loss is the negative evidence lower bound of x in [0, 1]: the cross entropy, summed over
+    the inputs, plus the KL term, which is at least 0, so that its mean absolute value is its mean:
+
+    >>> loss = SumLoss(BinaryCrossEntropyLoss(), MAELoss(), weights=(4, 1))
+    >>> x = np.zeros((3, 4), np.float32)
+    >>> logits, kl = net.forward(x)
+    >>> loss.forward((logits, kl), (x, np.zeros(3))) > 0
+    True
+    """
+    before_relu = partial(Affine.random, rng=rng, init=he_normal, dtype=dtype)
+    linear = partial(Affine.random, rng=rng, init=xavier_normal, dtype=dtype)
+    encoder = Sequential(
+        before_relu(inputs, hidden),
+        ReLU(),
+        Branch(2),
+        Parallel(linear(hidden, latent), linear(hidden, latent)),
+    )
+    decoder = Sequential(before_relu(latent, hidden), ReLU(), linear(hidden, inputs))
+    drawn = Sequential(GaussianSample(rng), decoder)
+    return Sequential(encoder, Branch(2), Parallel(drawn, GaussianKL()))
 
 
 def _dropout(rate: float, rng: np.random.Generator) -> tuple[Dropout, ...]:

@@ -1,21 +1,27 @@
-"""Layers in a row, side by side, and a branch: they nest into any series-parallel graph."""
+"""Layers in series and in parallel, and a branch: they nest into any series-parallel graph."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from ..layers import Layer
-from ..layers.tree import is_trained, label
-from .gradients import backward_of, backward_params_of, is_nothing
+from ..layers.nested import has_floats
+from ..layers.tree import is_trained
+from .gradients import backward_params_of
 from .network import Network, call
 
 
 class Sequential(Network):
     """``out = f_n(... f_2(f_1(x)))``;  ``dx = b_1(... b_n(dout))``, each b its layer's backward.
 
-    A tuple is spread into the arguments of the layer it goes to. Parameters and errors are those
-    of `Network`.
+    A tuple is spread into the arguments of the layer it goes to.
+
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        See `Network`, for the errors too.
 
     Examples
     --------
@@ -27,12 +33,12 @@ class Sequential(Network):
 
     def forward(self, *inputs: Any) -> Any:
         value: Any = inputs if len(inputs) != 1 else inputs[0]
+        self.took_floats = []
         layer: Any = None
         try:
             for layer in self.layers:
-                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
-                if value is None:
-                    raise TypeError(f"{label(layer)}: forward returned None; is a return missing?")
+                self.took_floats.append(has_floats(value))
+                value = call(layer, value)
         except Exception as error:
             self.note(error, layer)
             raise
@@ -42,12 +48,15 @@ class Sequential(Network):
         return self._back(dout, 0)
 
     def backward_params(self, dout: Any) -> None:
-        """Assign the gradients of the parameters, going back no further than the lowest one."""
-        lowest = next((i for i, layer in enumerate(self.layers) if is_trained(layer)), None)
-        if lowest is None:
+        """Assign the gradients of the parameters; layers before the first of them do not run."""
+        lowest = 0
+        for layer in self.layers:
+            if is_trained(layer):
+                break
+            lowest += 1
+        else:
             return
         dout = self._back(dout, lowest + 1)
-        layer = self.layers[lowest]
         try:
             backward_params_of(layer, dout)
         except Exception as error:
@@ -60,15 +69,7 @@ class Sequential(Network):
         try:
             for i in range(len(self.layers) - 1, end - 1, -1):
                 layer = self.layers[i]
-                if is_nothing(dout):
-                    dout = backward_of(layer, dout)
-                    continue
-                dout = layer.backward(dout)
-                if dout is None and any(map(is_trained, self.layers[:i])):
-                    raise TypeError(
-                        f"{label(layer)}: backward returned None, but there are parameters below "
-                        "it; is a return missing?"
-                    )
+                dout = self.gradient_of(i, dout)
         except Exception as error:
             self.note(error, layer)
             raise
@@ -79,30 +80,34 @@ class Parallel(Network):
     """``out = (f_1(x_1), ..., f_n(x_n))``;  ``dx_i = b_i(dout_i)``, each b its layer's backward.
 
     Takes one input for each layer and returns a tuple; a tuple among the inputs is spread into
-    its layer's arguments. With a single layer the value is that layer's. Parameters and errors
-    are those of `Network`.
+    its layer's arguments. With a single layer the value is that layer's.
+
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        See `Network`, for the errors too.
     """
 
     def forward(self, *inputs: Any) -> Any:
         self._check(inputs, "inputs")
-        return self._each(call, inputs)
+        self.took_floats = list(map(has_floats, inputs))
+        return self._each(lambda i, x: call(self.layers[i], x), inputs)
 
     def backward(self, dout: Any) -> Any:
-        return self._each(backward_of, self._douts(dout))
+        return self._each(self.gradient_of, self._douts(dout))
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, without those of the inputs."""
-        self._each(backward_params_of, self._douts(dout))
+        self._each(lambda i, d: backward_params_of(self.layers[i], d), self._douts(dout))
 
-    def _each(self, apply: Any, values: tuple[Any, ...]) -> Any:
+    def _each(self, apply: Callable[[int, Any], Any], values: tuple[Any, ...]) -> Any:
         results = []
-        layer: Any = None
-        try:
-            for layer, value in zip(self.layers, values, strict=True):
-                results.append(apply(layer, value))
-        except Exception as error:
-            self.note(error, layer)
-            raise
+        for i, value in enumerate(values):
+            try:
+                results.append(apply(i, value))
+            except Exception as error:
+                self.note(error, self.layers[i])
+                raise
         return tuple(results) if len(results) != 1 else results[0]
 
     def _douts(self, dout: Any) -> tuple[Any, ...]:
@@ -126,12 +131,17 @@ class Branch(Layer):
     """``out = (x, ..., x)``, n times;  ``dx = dout_1 + ... + dout_n``.
 
     Several inputs are copied as one tuple. The copies are the same object, which no layer
-    writes to. A gradient that is None adds as nothing.
+    writes to. A gradient that is None adds nothing.
 
     Parameters
     ----------
     n : int
         Number of copies, at least 1. With 1 the value is the input itself.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not such an integer; from `backward`, if there are not n gradients.
     """
 
     def __init__(self, n: int) -> None:
@@ -156,7 +166,7 @@ class Branch(Layer):
 
 
 def add(a: Any, b: Any) -> Any:
-    """Add two gradients, part by part where they are tuples; None adds as nothing."""
+    """Add two gradients, part by part where they are tuples; None adds nothing."""
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, tuple):

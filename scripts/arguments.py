@@ -1,9 +1,10 @@
-"""Types of command-line arguments: what does not fit is a usage error, exit code 2."""
+"""Types and defaults of command-line arguments; what does not fit is a usage error, exit code 2."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 
 
 def positive_int(text: str) -> int:
@@ -28,3 +29,10 @@ def seed(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{number} is not in 0 ... 4294967295")
     return number
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

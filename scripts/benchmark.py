@@ -1,12 +1,12 @@
-"""Time a training step of chainrule beside the same step of every peer that is installed.
+"""Time a training step of chainrule and the same step of every peer that is installed.
 
-All peers start from the same weights and take the same batches. Each measurement is a process of
-its own; each round takes all of them, in a random order. After the first round the losses of all
-peers must agree. Printed are microseconds a step: the median of the rounds, the least and the
-greatest; chainrule's time over the peer's (below 1: chainrule is quicker), the median of the
-rounds' ratios; what share of the processor's peak in matrix products the step reaches; and the
-project's own targets. With `import` come the installed sizes. The same goes to benchmark.json and,
-with matplotlib, to benchmark.png, both at the end alone.
+All peers start from the same weights and take the same batches. Each measurement is a separate
+process; each round takes all of them, in a random order. After the first round the losses of all
+peers must agree. Printed are microseconds per step: the median, minimum and maximum of the rounds;
+chainrule's time divided by the peer's (below 1: chainrule is faster), the median of the rounds'
+ratios; the fraction of the processor's peak in matrix products that the step reaches; and the
+project's targets. With `import` the installed sizes are printed too. At the end all of it is
+written to benchmark.json and, with matplotlib, to benchmark.png.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from benchmarks.workloads import WORKLOADS
 
 # A file in benchmarks/: the peer's name, the package it needs, the workloads it can do.
 PEERS = {
-    "own": ("chainrule", "chainrule", "A B C C2 D"),
-    "pytorch": ("PyTorch", "torch", "A B C C2 D"),
-    "pytorch_fused": ("PyTorch, fused optimizer", "torch", "A B C C2"),
+    "own": ("chainrule", "chainrule", "A B C C2 D E1 E2 E3"),
+    "pytorch": ("PyTorch", "torch", "A B C C2 D E1 E2 E3"),
+    "pytorch_fused": ("PyTorch, fused optimizer", "torch", "A B C C2 E1 E2 E3"),
     "jax_jit": ("JAX, jit", "jax", "A B C C2 D"),
     "scikit_learn": ("scikit-learn", "sklearn", "A B"),
     "textbook": ("textbook's im2col", "numpy", "C C2"),
+    "textbook_loop": ("textbook's loop", "numpy", "E1 E2 E3"),
     "inlined": ("NumPy, inlined", "numpy", "D"),
     "products": ("the matrix products alone", "numpy", "A B"),
 }
@@ -87,7 +88,7 @@ def write_data(name: str, rng: np.random.Generator, steps: int | None, folder: s
     """Write the data, weights and batches of a workload to ``folder/name.npz``."""
     workload = WORKLOADS[name]
     x, t = workload.data()
-    weights = workload.weights(rng, x.dtype)
+    weights = workload.weights(rng, x.dtype if x.dtype.kind == "f" else np.float32)
     orders = workload.orders(rng, len(x))[:, :steps]
     named = {f"weights.{i}": array for i, array in enumerate(weights)}
     named |= {"x": x, "t": t, "orders": orders}

@@ -1,4 +1,4 @@
-"""Draw what the optimizers make of the same net and data, and their ways down a valley.
+"""Draw the losses of all optimizers on the same net and data, and their paths down a valley.
 
 On the left: a net of 784-100-10 learns the 4,000 training digits that come with the package, from
 the same weights and in the same order; its training loss. On the right: 30 steps from (-7, 2) down

@@ -70,6 +70,34 @@ def filters(path: Path, before: NDArray[Any], after: NDArray[Any]) -> None:
     save(figure, path)
 
 
+def images(path: Path, grid: NDArray[Any], title: str) -> None:
+    """Draw a grid (rows, columns, height, width) of images of ink between 0 and 1."""
+    rows, columns, *_ = grid.shape
+    figure = Figure(figsize=(0.6 * columns, 0.6 * rows + 0.5), layout="constrained")
+    _show_grid(figure.subplots(), grid)
+    figure.suptitle(title)
+    save(figure, path)
+
+
+def latent_plane(path: Path, z: NDArray[Any], t: NDArray[Any], decoded: NDArray[Any]) -> None:
+    """Draw points (N, 2) by their digit, and beside them a grid of images of the plane."""
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    dots = left.scatter(*z.T, c=t, s=4, cmap="tab10", vmin=-0.5, vmax=9.5)
+    left.set(title="the mean of z of each test digit", xlabel="$z_1$", ylabel="$z_2$", aspect=1)
+    figure.colorbar(dots, ax=left, ticks=range(10), label="digit")
+    _show_grid(right, decoded)
+    right.set_title("the digit of each z, from the 2.5% to the 97.5% quantile of N(0, 1)")
+    save(figure, path)
+
+
+def _show_grid(axes: Any, grid: NDArray[Any]) -> None:
+    rows, columns, height, width = grid.shape
+    joined = grid.swapaxes(1, 2).reshape(rows * height, columns * width)
+    axes.imshow(joined, cmap="gray_r", vmin=0, vmax=1)
+    axes.set_axis_off()
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` in the format that the ending of `path` names."""
     try:

@@ -21,8 +21,8 @@ def confusion_matrix(predicted: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
 
 def print_matrix(matrix: NDArray[Any]) -> None:
-    """Print one row for each true digit, with the share that was read rightly."""
-    print("truth  read as" + "".join(f"{digit:6}" for digit in range(10)) + "    right")
+    """Print one row for each true digit, with the fraction that was read correctly."""
+    print("truth  read as" + "".join(f"{digit:6}" for digit in range(10)) + "  correct")
     for digit, row in enumerate(matrix):
         share = row[digit] / max(row.sum(), 1)
         cells = "".join(f"{count:6}" if count else "     ." for count in row)

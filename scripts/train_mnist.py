@@ -3,15 +3,18 @@
 The 5,000 digits that come with the package take a few seconds. The two-layer net has a hidden layer
 and is trained by cross entropy. The one-layer net is a sigmoid of weighted sums and is trained by
 the mean squared error; its weights start so large that the sigmoid is flat, and on those few digits
-it needs --epochs 100. The conv and deep nets look at the images as images. With --patience a tenth
-of the training images, always the same, is held out: they choose the weights, not the test images.
+it needs --epochs 100. The conv and deep nets take images (N, 1, 28, 28). With --patience a tenth of
+the training images, always the same, is held out to select the weights; the test images are not
+used for that.
 
-Written to --out are weights.npz and weights.json, with which predict_mnist.py builds the net again,
+Written to --out are weights.npz and weights.json, from which predict_mnist.py rebuilds the net,
 checkpoint.npz for --resume, and with --plot curves.png and digits.png; with --onnx FILE the net is
-exported, and predict_mnist.py FILE runs it without this library. Ctrl-C ends the training
-after the step that is under way, tests and saves what it has, and makes the exit code 130.
+exported, and predict_mnist.py FILE runs it without this library. Ctrl-C ends the training after
+the current step; the net is then tested and saved, and the exit code is 130. Convolutional nets
+train in as many threads as there are cores; any net trains on several processes or machines by
+  mpiexec -n 2 python -m mpi4py scripts/train_mnist.py --mpi
 
-The net with which the textbook starts, for the whole of MNIST:
+The textbook's first net, on the whole of MNIST:
   train_mnist.py --data full --activation sigmoid --hidden 50 --optimizer sgd --batch-size 100
 """
 
@@ -75,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return train(args)
     except KeyboardInterrupt:
-        print("interrupted; --resume goes on from the last checkpoint, if any", file=sys.stderr)
+        print("interrupted; --resume continues from the last checkpoint, if any", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -110,15 +113,17 @@ def train(args: argparse.Namespace) -> int:
     optimizer = training_options.optimizer(args)
     options = training_options.trainer_options(args, optimizer.lr, len(x))
     checkpoint = args.out / "checkpoint.npz"
+    trained = training_options.in_threads(net, args)
     if args.resume:
         try:
-            trainer = Trainer.resume(checkpoint, net, loss, optimizer, rng=rng, **options)
+            trainer = Trainer.resume(checkpoint, trained, loss, optimizer, rng=rng, **options)
         except (OSError, ValueError) as error:
             raise SystemExit(f"--resume: {digits.told(error)}") from error
         check_same(trainer, len(x), args.batch_size)
     else:
-        trainer = Trainer(net, loss, optimizer, rng=rng, **options)
-    print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
+        trainer = Trainer(trained, loss, optimizer, rng=rng, **options)
+    if trainer.ranks.rank == 0:
+        print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
 
     try:
         history = trainer.fit(
@@ -138,6 +143,8 @@ def train(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise SystemExit(f"cannot train: {digits.told(error)}") from error
 
+    if trainer.ranks.rank:
+        return 0
     if args.device == "gpu":
         net.map_arrays(devices.cupy().asnumpy)
     predicted = trainer.predict(x_test).argmax(axis=1)
@@ -155,12 +162,12 @@ def train(args: argparse.Namespace) -> int:
         pictures.digit_grid(args.out / "digits.png", x_test, predicted, t_test, title)
     if trainer.unfinished is None:
         return 0
-    print(f"interrupted; the same command with --resume goes on from {checkpoint}")
+    print(f"interrupted; the same command with --resume continues from {checkpoint}")
     return INTERRUPTED
 
 
 def check_same(trainer: Trainer, images: int, batch_size: int) -> None:
-    """Stop unless the training to go on with cuts so many images into batches of that size."""
+    """Stop unless the training to resume has this number of images and this batch size."""
     run = trainer.unfinished
     if run and (run.samples, run.batch_size) != (images, batch_size):
         raise SystemExit(

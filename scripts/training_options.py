@@ -1,10 +1,11 @@
-"""The options of train_mnist.py that say how to train, and what they stand for."""
+"""The options of train_mnist.py for the training, and the objects they select."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,18 @@ from numpy.typing import NDArray
 
 import arguments
 from chainrule.datasets import shift
-from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, schedules
+from chainrule.layers import Layer
+from chainrule.networks import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    DataParallel,
+    Optimizer,
+    RMSProp,
+    Sequential,
+    schedules,
+)
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], float]] = {
     "adam": (Adam, 0.003),
@@ -38,7 +50,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
     positive: dict[str, Any] = {"type": arguments.positive_float}
     add("--epochs", **number, default=16, help="times through the data (16)")
-    add("--batch-size", **number, default=50, help="digits a step (50)")
+    add("--batch-size", **number, default=50, help="digits per step (50)")
     add("--optimizer", choices=OPTIMIZERS, default="adam", help="(adam)")
     rates = ", ".join(f"{rate} for {name}" for name, (_, rate) in OPTIMIZERS.items())
     add("--lr", metavar="RATE", **positive, help=f"learning rate ({rates})")
@@ -49,17 +61,23 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="how the learning rate falls over the epochs: not at all, to a tenth twice, evenly "
         "to a hundredth, along a cosine to 0, or so after rising for a tenth of them (constant)",
     )
-    add("--weight-decay", metavar="W", **positive, help="share taken off the weights, times lr")
-    add("--clip", metavar="NORM", **positive, help="greatest norm of the gradients")
-    add("--augment", action="store_true", help="shift each digit by up to 2 pixels, anew each time")
+    add("--weight-decay", metavar="W", **positive, help="weight decay coefficient")
+    add("--clip", metavar="NORM", **positive, help="maximum norm of the gradients")
+    add("--augment", action="store_true", help="shift each digit by up to 2 pixels, at random")
     add(
         "--patience",
         **number,
         help="stop after N epochs without progress and keep the best weights, by the loss on a "
         "tenth of the training images, which is held out",
     )
+    add(
+        "--threads",
+        **number,
+        help="shares of each batch, in a thread each (conv and deep: one per core; else 1)",
+    )
+    add("--mpi", action="store_true", help="train on all ranks: mpiexec -n 2 python -m mpi4py ...")
     add("--device", choices=("cpu", "gpu"), default="cpu", help="a gpu needs CuPy (cpu)")
-    add("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
 
@@ -73,7 +91,29 @@ def optimizer(args: argparse.Namespace) -> Optimizer:
 def trainer_options(args: argparse.Namespace, lr: float, samples: int) -> dict[str, Any]:
     """Return the options of the Trainer."""
     steps = args.epochs * -(-samples // args.batch_size)
-    return {"schedule": SCHEDULES[args.schedule](lr, steps), "max_norm": args.clip}
+    schedule = SCHEDULES[args.schedule](lr, steps)
+    return {"schedule": schedule, "max_norm": args.clip, "comm": communicator(args)}
+
+
+def communicator(args: argparse.Namespace) -> Any:
+    """Return MPI's ranks if they are to train together, else None."""
+    if not args.mpi:
+        return None
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise SystemExit(f"--mpi: {error}; pip install mpi4py mpich") from error
+    return MPI.COMM_WORLD
+
+
+def in_threads(net: Sequential, args: argparse.Namespace) -> Layer:
+    """Return what trains the net: itself, or its shares in threads."""
+    threads = args.threads
+    if threads is None:
+        alone = not args.mpi and args.device == "cpu"
+        gains = alone and args.model in ("conv", "deep") and find_spec("threadpoolctl")
+        threads = arguments.cores() if gains else 1
+    return DataParallel(net, threads) if threads > 1 else net
 
 
 def shifted(

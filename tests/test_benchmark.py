@@ -56,7 +56,7 @@ def test_targets_are_met_by_the_median_of_the_rounds(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--only", "A,E"], "'E' is not one of A, B, C, C2, D, import"),
+        (["--only", "A,E"], "'E' is not one of A, B, C, C2, D, E1, E2, E3, import"),
         (["--peers", "own,numpy"], "'numpy' is not one of own, pytorch, pytorch_fused, jax_jit, "),
         (["--only", "D", "--peers", "products"], "none of these peers is installed and does one"),
     ],
@@ -141,3 +141,33 @@ def test_the_textbook_has_the_same_adam(monkeypatch):
         adam.step([mine], [gradient])
         peer.update([theirs], [gradient])
     np.testing.assert_allclose(theirs, mine, rtol=1e-9)
+
+
+SEQUENCES = {
+    "rows of numbers": ((("lstm", 3, 4), ("last",), ("affine", 4, 5)), (6, 7, 3), (6,)),
+    "words": ((("embedding", 5, 4), ("lstm", 4, 4), ("affine", 4, 5)), (6, 7), (6, 7)),
+    "gpt": (
+        (("embedding", 5, 8), ("position", 7, 8), ("block", 8, 2), ("norm", 8), ("affine", 8, 5)),
+        (6, 7),
+        (6, 7),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_the_textbook_trains_the_same_sequence_nets(monkeypatch, name):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    from benchmarks import own, textbook_loop
+    from benchmarks.workloads import Workload
+
+    layers, x_shape, t_shape = SEQUENCES[name]
+    workload = Workload(name, layers, ("adam", 0.01), batch=6, epochs=1, steps=7)
+    rng = np.random.default_rng(0)
+    weights = workload.weights(rng, np.float64)
+    x = rng.normal(size=x_shape) if len(x_shape) == 3 else rng.integers(5, size=x_shape)
+    t = rng.integers(5, size=t_shape)
+    losses = [
+        peer.prepare(workload, [w.copy() for w in weights], x, t)([np.arange(6)] * 5)
+        for peer in (own, textbook_loop)
+    ]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)  # its logarithm adds 1e-7

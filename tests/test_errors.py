@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import (
+    AddLayer,
     Affine,
     BatchNorm,
     BinaryCrossEntropyLoss,
@@ -17,7 +18,18 @@ from chainrule.layers import (
     Tanh,
     xavier_uniform,
 )
-from chainrule.networks import SGD, Branch, Parallel, RMSProp, Sequential, Trainer, two_layer_net
+from chainrule.networks import (
+    SGD,
+    Branch,
+    FunctionStack,
+    Parallel,
+    RMSProp,
+    Sequential,
+    Trainer,
+    accuracy,
+    two_layer_net,
+    value_and_grads,
+)
 
 X = np.random.default_rng(0).normal(size=(4, 3))
 LABELS = np.array([0, 1, 1, 0])
@@ -228,7 +240,7 @@ def infinity_in_the_data():
     fit(x, LABELS)
 
 
-@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected as many in each")
+@mistake(ValueError, "Trainer.fit: x has 4 rows and t 3, expected equal numbers")
 def fewer_targets_than_inputs():
     fit(X, LABELS[:3])
 
@@ -298,8 +310,8 @@ def list_of_layers():
 
 @mistake(
     ValueError,
-    "Sequential: the same ReLU() stands at 0 and 1.1; "
-    "a layer remembers one forward, so it may stand at one place only",
+    "Sequential: the same ReLU() is at 0 and 1.1; "
+    "a layer remembers one forward, so it may occur only once",
 )
 def one_layer_at_two_places():
     relu = ReLU()
@@ -362,6 +374,85 @@ def parameter_that_was_never_set():
             return x * self.s
 
     Scale().forward(X)
+
+
+class NoReturn(Layer):
+    """Doubles x, but its forward or its backward has no return."""
+
+    def __init__(self, missing):
+        self.missing = missing
+
+    def forward(self, x):
+        return None if self.missing == "forward" else 2 * x
+
+    def backward(self, dout):
+        return None if self.missing == "backward" else 2 * dout
+
+    def __repr__(self):
+        return "NoReturn()"
+
+
+FORWARD = "NoReturn(): forward returned None; is a return missing?"
+BACKWARD = "NoReturn(): backward returned None; is a return missing?"
+
+
+@mistake(TypeError, FORWARD, "in Sequential, layer 1: NoReturn()")
+def forward_without_a_return():
+    Sequential(net(), NoReturn("forward")).forward(X)
+
+
+@mistake(TypeError, FORWARD, "in Parallel, layer 1: NoReturn()", "in Sequential, layer 1: Parallel")
+def forward_without_a_return_beside_others():
+    Sequential(Branch(2), Parallel(ReLU(), NoReturn("forward"))).forward(X)
+
+
+@mistake(TypeError, FORWARD)
+def forward_without_a_return_on_the_stack():
+    stack = FunctionStack()
+    stack.push(NoReturn("forward"), stack.push(ReLU(), stack.value(X)))
+
+
+@mistake(
+    TypeError,
+    BACKWARD,
+    "in Sequential, layer 0: NoReturn()",
+    "in Sequential, layer 1: Sequential",
+)
+def backward_without_a_return():
+    loss, deep = CrossEntropyLoss(), Sequential(NoReturn("backward"), ReLU())
+    value_and_grads(Sequential(net(), deep), loss, X, LABELS)
+
+
+@mistake(TypeError, BACKWARD, "in Sequential, layer 0: NoReturn()")
+def backward_without_a_return_of_the_first_layer():
+    after_forward(Sequential(NoReturn("backward"), ReLU()), X).backward(X)
+
+
+@mistake(
+    TypeError, BACKWARD, "in Parallel, layer 1: NoReturn()", "in Sequential, layer 2: Parallel"
+)
+def backward_without_a_return_beside_others():
+    below = Sequential(net(), Branch(2), Parallel(ReLU(), NoReturn("backward")), AddLayer())
+    value_and_grads(below, CrossEntropyLoss(), X, LABELS)
+
+
+@mistake(TypeError, BACKWARD, "in call 1 of the function stack: NoReturn()")
+def backward_without_a_return_on_the_stack():
+    stack = FunctionStack()
+    y = stack.push(NoReturn("backward"), stack.push(ReLU(), stack.value(X)))
+    stack.backward(stack.push(ReLU(), y))
+
+
+@mistake(TypeError, "Wrong(): backward returned None; is a return missing?")
+def loss_whose_backward_has_no_return():
+    class Wrong(MSELoss):
+        def backward(self, dout=1.0):
+            super().backward(dout)
+
+        def __repr__(self):
+            return "Wrong()"
+
+    value_and_grads(net(), Wrong(), X, np.zeros((4, 2)))
 
 
 @mistake(NotImplementedError, "Half has no backward()")
@@ -468,6 +559,15 @@ def names_for_labels():
 
 @mistake(
     TypeError,
+    "Trainer.fit: t is of dtype object, expected real numbers; "
+    "labels as integers: classes, t = np.unique(t, return_inverse=True)",
+)
+def names_for_labels_as_tables_hold_them():
+    fit(X, np.array(["cat", "dog", "cat", "dog"], dtype=object))
+
+
+@mistake(
+    TypeError,
     "Affine(3 -> 5): x is a masked array, whose mask would be ignored; fill it first",
     "in Sequential, layer 0: Affine(3 -> 5)",
 )
@@ -511,7 +611,7 @@ def net_for_a_function():
 @mistake(
     ValueError,
     "W of 0, Affine(3 -> 3) and W of 1, Affine(3 -> 3) share memory without being one array, so "
-    "that each would be updated apart; give both layers the same array (Affine has "
+    "that each would be updated separately; give both layers the same array (Affine has "
     "transposed=True)",
 )
 def transposed_view_for_shared_weights():
@@ -526,11 +626,106 @@ def empty_name_for_a_checkpoint():
 
 @mistake(
     FloatingPointError,
-    "RMSProp(lr=0.01, rho=0.99, eps=1e-08, weight_decay=0.0): a gradient of 1e+20, whose square is "
-    "infinite in float32; is the loss too large? Trainer has max_norm to clip gradients",
+    "RMSProp(lr=0.01, rho=0.99, eps=1e-08, weight_decay=0.0): gradient 0 holds 1e+20, whose square "
+    "float32 has no room for; is the loss too large? Trainer has max_norm to clip gradients",
 )
 def gradient_whose_square_overflows():
     RMSProp().step([np.ones(2, np.float32)], [np.full(2, 1e20, np.float32)])
+
+
+SGD_01 = "SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)"
+
+
+@mistake(TypeError, f"{SGD_01}: params is [1.0], expected a list of arrays")
+def numbers_for_parameters():
+    SGD().step([1.0], [0.1])
+
+
+@mistake(TypeError, f"{SGD_01}: grads is [None], expected a list of arrays")
+def none_for_a_gradient():
+    SGD().step([np.ones(2)], [None])
+
+
+@mistake(TypeError, f"{SGD_01}: params is array([1., 1.]), expected a list of arrays")
+def array_for_a_list_of_parameters():
+    SGD().step(np.ones(2), np.ones(2))
+
+
+@mistake(TypeError, f"{SGD_01}: parameter 0 is a number, expected an array")
+def numpy_number_for_a_parameter():
+    SGD().step([np.float64(1)], [np.float64(1)])
+
+
+@mistake(ValueError, f"{SGD_01}: parameter 1 is read-only; train a copy of it")
+def read_only_parameter():
+    fixed = np.ones(2)
+    fixed.flags.writeable = False
+    SGD().step([np.ones(2), fixed], [np.ones(2), np.ones(2)])
+
+
+@mistake(
+    ValueError,
+    "parameter 1 and parameter 0 share memory without being one array, so that each would be "
+    "updated apart; give both layers the same array (Affine has transposed=True)",
+)
+def array_shared_after_the_net_was_made():
+    W = np.ones((4, 3))
+    SGD().step([W[1:], W[:3]], [W[1:], W[:3]])
+
+
+@mistake(
+    TypeError,
+    "Trainer: loss is MSELoss() of PyTorch, expected a layer such as MSELoss(), with "
+    "forward(y, t) and backward(dout)",
+)
+def loss_of_another_library():
+    kind = type("MSELoss", (), {"__module__": "torch.nn", "__repr__": lambda self: "MSELoss()"})
+    trainer(net(), kind())
+
+
+@mistake(TypeError, "Trainer: schedule returned None, expected a number")
+def schedule_without_a_return():
+    rng = np.random.default_rng(0)
+    Trainer(net(), MSELoss(), SGD(), rng=rng, schedule=lambda step: None)
+
+
+@mistake(
+    ValueError,
+    "Trainer.fit: validation is 0.1, a fraction of arrays, but x is batches already",
+)
+def fraction_of_batches():
+    trainer(net(), CrossEntropyLoss()).fit([(X, LABELS)], epochs=1, validation=0.1)
+
+
+@mistake(TypeError, "Trainer.fit: batch_size is for arrays, but x is batches already")
+def size_of_batches_that_are_given():
+    trainer(net(), CrossEntropyLoss()).fit([(X, LABELS)], epochs=1, batch_size=2)
+
+
+@mistake(UserWarning, "Trainer: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)")
+def images_of_bytes():
+    trainer(net(), CrossEntropyLoss()).train_step(np.full((4, 3), 255, np.uint8), LABELS)
+
+
+@mistake(UserWarning, "Trainer.train_step: the net is in evaluation mode; call net.train()")
+def training_in_evaluation_mode():
+    evaluated = net()
+    evaluated.eval()
+    trainer(evaluated, CrossEntropyLoss()).train_step(X, LABELS)
+
+
+@mistake(TypeError, "accuracy: t is a masked array, whose mask would be ignored; fill it first")
+def masked_labels():
+    accuracy(X, np.ma.masked_equal(LABELS, 1))
+
+
+@mistake(
+    TypeError,
+    "Sequential: state '0.W' is a masked array, whose mask would be ignored; fill it first",
+)
+def masked_state():
+    ours = net()
+    ours.load_state_dict({k: np.ma.masked_equal(a, 0) for k, a in ours.state_dict().items()})
 
 
 # ---- Files of weights ----------------------------------------------------------------------------

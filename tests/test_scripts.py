@@ -200,7 +200,7 @@ def test_interrupted_it_says_how_to_go_on(run_script, few_digits, tmp_path):
     out, err = program.communicate()
     assert program.returncode == 130
     assert "Traceback" not in err
-    assert f"with --resume goes on from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
+    assert f"with --resume continues from {tmp_path / 'out' / 'checkpoint.npz'}\n" in out
     assert run_script("train_mnist.py", *options, 2, "--resume").code == 0
 
 
@@ -346,6 +346,32 @@ def test_train_addition_prints_examples_and_draws(run_script, tmp_path):
     assert (tmp_path / "attention.png").read_bytes().startswith(PNG)
 
 
+def test_train_vae_resumes_and_draws(run_script, few_digits, tmp_path):
+    def train(out, *arguments):
+        fixed = "--data", few_digits, "--hidden", 20, "--out", tmp_path / out
+        run = run_script("train_vae.py", *fixed, *arguments)
+        assert run.code == 0
+        return re.findall(r"epoch (\d+): bound (-\d+\.\d\d) nats", run.out)
+
+    in_parts = train("a", "--epochs", 1) + train("a", "--epochs", 3, "--resume", "--plot")
+    assert in_parts == train("b", "--epochs", 3)
+    assert [epoch for epoch, _ in in_parts] == ["1", "2", "3"]
+    bounds = [float(bound) for _, bound in in_parts]
+    assert bounds[0] < bounds[1] < bounds[2]
+    for name in ("curves", "reconstructions", "samples", "plane"):
+        assert (tmp_path / "a" / f"{name}.png").read_bytes().startswith(PNG)
+
+
+def test_watch_gradients_sees_them_vanish(run_script, tmp_path):
+    options = "--layers", 6, "--epochs", 1, "--plot", tmp_path / "flow.png"
+    run = run_script("watch_gradients.py", *options)
+    assert run.code == 0
+    sigmoid, relu = re.findall(r"layer 0 / of the last: (\S+)", run.out)
+    assert float(sigmoid) < 1e-3 < float(relu)
+    for name in ("flow_sigmoid.png", "flow_relu.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
+
+
 def cupy_without(error=None):
     """Return a module like cupy, whose arrays are the stand-in's, with a device or an error."""
 
@@ -376,7 +402,9 @@ def test_without_a_gpu_the_digits_say_why(train, monkeypatch, cupy, message):
     assert message in run.err
 
 
-@pytest.mark.parametrize("options", [["--augment", "--clip", "1"], ["--model", "conv"]])
+@pytest.mark.parametrize(
+    "options", [["--augment", "--clip", "1"], ["--model", "conv", "--threads", "1"]]
+)
 def test_digits_are_the_same_on_a_device(train, monkeypatch, tmp_path, options):
     monkeypatch.setitem(sys.modules, "cupy", cupy_without())
     here, there = train(*options), train(*options, "--device", "gpu", out="device")

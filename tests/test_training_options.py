@@ -86,3 +86,11 @@ def test_patience_ends_early(train):
     assert run.code == 0
     assert "net, 3,600 images to train on, 400 held out and 1,000 to test on\n" in run.out
     assert re.search(r"the best weights, of epoch \d\d?, are restored$", run.err)
+
+
+def test_threads_train_the_same_net(train, tmp_path):
+    assert train("--epochs", 1, out="one").code == 0
+    assert train("--epochs", 1, "--threads", 2, out="two").code == 0
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=1e-3)

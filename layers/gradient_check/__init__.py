@@ -1,4 +1,4 @@
-"""Is a backward the derivative of its forward, and does the layer keep the laws? Two calls tell.
+"""Gradient checking: `check_gradients` and `layer_laws`.
 
 The checker's parts are imported at the first call: most programs never make one.
 """
@@ -22,10 +22,11 @@ def check_gradients(
     max_elements: int = 100,
     rtol: float = 1e-6,
 ) -> None:
-    """Compare every gradient of a layer with central differences; pass in silence or raise.
+    """Compare every gradient of a layer with central differences; return nothing or raise.
 
-    The upstream gradient is random: under one of ones a softmax with a zero backward would pass.
-    All runs on copies in float64, with every `numpy.random.Generator` in the layer held still.
+    The upstream gradient is random: with one of ones a softmax with a zero backward would pass.
+    Everything runs on copies in float64, and every `numpy.random.Generator` in the layer draws the
+    same numbers in each forward.
 
     Parameters
     ----------
@@ -33,12 +34,14 @@ def check_gradients(
         A layer, a net, a loss, or an object of any class, with ``params`` and ``grads`` lists where
         it has parameters.
     *inputs : arrays, numbers or nested tuples of them
-        What ``forward`` gets, of any scale. Integer arrays (labels, indices) are left alone, and so
-        is the target ``t`` of a loss, which is told by ``forward(y, t)`` or ``backward(dout=1.0)``.
+        What ``forward`` gets, of any scale. Integer arrays (labels, indices) are not
+        differentiated, nor is the target ``t`` of a loss, which is recognized by ``forward(y, t)``
+        or ``backward(dout=1.0)``.
     rng : numpy.random.Generator, optional
-        Draws the upstream gradient and the elements to check; by default one of a seed of its own.
+        Draws the upstream gradient and the elements to check; by default one with a fixed seed.
     max_elements : int, default 100
-        Of each larger array, so many random elements are checked; each costs five forwards or more.
+        Number of random elements that are checked of a larger array; each costs two forwards or
+        more.
     rtol : float, default 1e-6
         Relative error allowed, beyond what rounding explains.
 
@@ -47,7 +50,7 @@ def check_gradients(
     GradientError
         If a gradient is wrong: the message names the worst element, both numbers and the likely
         mistake. Or if forward or backward writes into an array that is not its own, depends on
-        earlier calls, accumulates, or returns another structure, shape or dtype than is due.
+        earlier calls, accumulates, or returns an unexpected structure, shape or dtype.
     TypeError
         If `layer` is a class instead of an instance, or is no layer.
     ValueError
@@ -55,13 +58,14 @@ def check_gradients(
 
     Notes
     -----
-    Where rounding inside the function leaves finite differences no digits, a RuntimeWarning says
-    so. The gradients that ``backward_params`` assigns, at any depth, are compared with those of
-    ``backward``.
+    If rounding inside the function leaves the finite differences no correct digits, a
+    RuntimeWarning says so. The gradients that ``backward_params`` assigns, at any depth, are
+    compared with those of ``backward``.
 
     Where the one-sided differences disagree however small the step, the function has a kink, such
-    as ReLU at 0: there any gradient between the two is right, one direction through all kinks of an
-    array is checked too (ties that are counted twice), and then everything a little beside them.
+    as ReLU at 0: any gradient between the two is accepted there. One direction through all kinks
+    of an array is checked too, which finds ties that are counted twice, and then all elements a
+    little away from the kinks.
 
     Examples
     --------
@@ -89,7 +93,7 @@ def layer_laws(
     rng: np.random.Generator | None = None,
     batched: bool = True,
 ) -> None:
-    """Check the gradients of a layer and every law of layers; pass in silence or raise.
+    """Check the gradients of a layer and every law of layers; return nothing or raise.
 
     The laws: all of `check_gradients`, also in evaluation mode after a training forward on other
     data, and after the parameters changed in place; evaluation is deterministic and uses only what
@@ -102,11 +106,11 @@ def layer_laws(
     ----------
     layer_factory : callable
         Makes a new layer: a class or function without arguments, or with one called ``rng``, which
-        is then given a `numpy.random.Generator`.
+        is passed a `numpy.random.Generator`.
     *inputs : arrays, numbers or nested tuples of them
         What ``forward`` gets; see `check_gradients`.
     rng : numpy.random.Generator, optional
-        Draws upstream gradients and the seeds given to the factory; by default its own seed.
+        Draws upstream gradients and the factory's seeds; by default one with a fixed seed.
     batched : bool, default True
         Whether the first axis of the inputs is a batch. Only for inputs of two or more axes.
 
@@ -130,7 +134,7 @@ def layer_laws(
     """
     if not callable(layer_factory):
         raise TypeError(
-            f"layer_laws: got {layer_factory!r}, expected what makes a new layer, such as "
+            f"layer_laws: got {layer_factory!r}, expected a function that makes a layer, such as "
             f"lambda: {type(layer_factory).__name__}(...)"
         )
     from .laws import check_laws
@@ -139,6 +143,6 @@ def layer_laws(
 
 
 def _default(rng: np.random.Generator | None) -> np.random.Generator:
-    # A seed unlike a caller's: inputs drawn from the same one would be parallel to dout, under
-    # which BatchNorm's dx vanishes.
+    # A seed that no caller is likely to use: inputs drawn from the same one would be parallel to
+    # dout, for which BatchNorm's dx vanishes.
     return np.random.default_rng(0xBACC) if rng is None else rng

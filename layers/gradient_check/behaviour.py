@@ -10,29 +10,26 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..base import Array
-from ..nested import leaves, map_leaves
+from ..nested import at, leaves, map_leaves
 from ..tree import params_and_grads, walk
 from ..undeclared import Watch, check_declared
-from .claims import (
-    Claim,
-    element,
-    input_claims,
-    is_float,
-    parameter_claims,
-    title,
-)
+from .claims import Claim, element, input_claims, is_float, numbers, parameter_claims, title
 from .errors import GradientError
 from .frozen_copy import FrozenCopy, gradient_names
 
 
 class Observation(NamedTuple):
-    """One forward and backward of a layer's frozen copy."""
+    """One forward and backward of a layer's frozen copy.
+
+    `returned` is what the two returned; `out` is a copy of the first.
+    """
 
     title: str
     copy: FrozenCopy
     inputs: tuple[Any, ...]
     out: Any
     dout: Any
+    returned: tuple[Any, Any]
     claims: list[Claim]
 
 
@@ -43,9 +40,9 @@ def observe(
     dtype: DTypeLike = np.float64,
     arrange: Callable[[Array], Array] = np.copy,
 ) -> Observation:
-    """Run forward and backward several times on copies of the layer and watch what they do.
+    """Run forward and backward on a copy of the layer in `dtype`, and see what they write into.
 
-    All is done in `dtype`; `arrange` makes the copy of each array that the layer gets.
+    `arrange` makes the copy of each array that the layer gets.
     """
     inputs, name = as_floats(inputs, dtype), title(layer)
     try:
@@ -54,16 +51,14 @@ def observe(
         raise GradientError(str(error)) from error
     copy = FrozenCopy(layer, dtype)
     watch = Watch(copy.layer)
-
-    def arranged(value: Any) -> Any:
-        return map_leaves(lambda v: arrange(v) if isinstance(v, np.ndarray) else v, value)
-
-    given = arranged(inputs)
+    given = _copied(inputs, arrange)
     out = copy.forward(*given)
-    _unchanged(f"{name}: forward writes into its input", inputs, given)
-    _check_output(name, out, np.dtype(dtype))
-    out_before, dout = _snapshot(out), random_like(out, rng, dtype)
-    given_dout = arranged(dout)
+    require_same(f"{name}: forward writes into its input", inputs, given, exact=True)
+    for path, leaf in leaves(out):
+        is_array = not isinstance(leaf, float) and np.asarray(leaf).dtype.kind == "f"
+        numbers(f"{name}: forward returned{at(path)}", leaf, copy.dtype if is_array else None)
+    before, dout = _copied(out), random_like(out, rng, dtype)
+    given_dout = _copied(dout, arrange)
     try:
         dinputs = copy.backward(given_dout)
     except AttributeError as error:
@@ -72,85 +67,66 @@ def observe(
         raise GradientError(
             f"{name}: backward uses self.{error.name}, which forward did not save"
         ) from error
-    _unchanged(f"{name}: backward writes into dout", dout, given_dout)
-    _unchanged(f"{name}: backward writes into the input of forward", inputs, given)
-    _unchanged(f"{name}: backward writes into the output of forward", out_before, out)
+    text = f"{name}: backward writes into"
+    require_same(f"{text} dout", dout, given_dout, exact=True)
+    require_same(f"{text} the input of forward", inputs, given, exact=True)
+    require_same(f"{text} the output of forward", before, out, exact=True)
     claims = [
-        *input_claims(layer, name, inputs, out, dinputs, np.dtype(dtype)),
-        *parameter_claims(copy, name, np.dtype(dtype)),
+        *input_claims(layer, name, inputs, out, dinputs, copy.dtype),
+        *parameter_claims(copy, name),
     ]
     if found := watch.undeclared():
         raise GradientError(found)
     claims = [claim._replace(gradient=claim.gradient.copy()) for claim in claims]
-    dinputs_before, grads_before = _snapshot(dinputs), _snapshot(tuple(copy.grads))
+    return Observation(name, copy, given, before, given_dout, (out, dinputs), claims)
 
-    with _repeating(f"{name}: a second backward"):
-        again = copy.backward(arranged(dout))
+
+def check_repetition(layer: Any, seen: Observation, rng: np.random.Generator) -> None:
+    """Call forward and backward again: the answers are the same, and those before are kept."""
+    name, used, floor = seen.title, seen.copy, rounding_of(seen.dout)
+    names, before = gradient_names(used.layer), _copied(seen.returned)
+    grads = _copied(tuple(used.grads))
+    with under(name, "in a second backward"):
+        again = used.backward(_copied(seen.dout))
+    text = f"{name}: backward twice gives two answers"
+    require_same(text, before[1], again, floor=floor)
+    text += ", so gradients are accumulated, not assigned"
+    require_same(text, grads, tuple(used.grads), names, floor)
+    with under(name, "in forward of an equal copy"):
+        twin = FrozenCopy(layer, used.dtype).forward(*_copied(seen.inputs))
+    text = f"{name}: two copies with equal Generators disagree; draw from a Generator in the layer"
+    require_same(text, seen.out, twin)
+    new, other = FrozenCopy(layer, used.dtype), map_leaves(another, seen.inputs)
+    try:
+        out = new.forward(*_copied(other))
+    except ValueError:
+        return  # not what this layer takes
+    with under(name, "in a second forward"):
+        then = used.forward(*_copied(other))
+    text = f"{name}: a second forward keeps something of the first, in"
+    require_same(f"{text} its output", out, then)
+    dout = random_like(out, rng, used.dtype)
     floor = rounding_of(dout)
-    require_same(f"{name}: backward twice gives two answers", dinputs_before, again, floor=floor)
-    require_same(
-        f"{name}: backward twice gives two answers, so gradients are accumulated, not assigned",
-        grads_before,
-        tuple(copy.grads),
-        gradient_names(copy.layer),
-        floor,
-    )
-    with _repeating(f"{name}: forward of an equal copy"):
-        twin = FrozenCopy(layer, dtype).forward(*arranged(inputs))
-    require_same(
-        f"{name}: two copies with equal Generators disagree; draw from a Generator in the layer",
-        out_before,
-        twin,
-    )
-    _check_second_forward(layer, name, copy, map_leaves(another, inputs), rng, dtype)
-    _unchanged(f"{name}: a later call overwrites the output of forward", out_before, out)
-    _unchanged(f"{name}: a later call overwrites what backward returned", dinputs_before, dinputs)
-    return Observation(name, copy, given, out_before, given_dout, claims)
+    with under(name, "in a second forward and backward"):
+        dinputs, then = new.backward(_copied(dout)), used.backward(_copied(dout))
+    require_same(f"{text} what backward returns", dinputs, then, floor=floor)
+    require_same(f"{text} a gradient", tuple(new.grads), tuple(used.grads), names, floor)
+    text = f"{name}: a later call overwrites"
+    require_same(f"{text} the output of forward", seen.out, seen.returned[0], exact=True)
+    require_same(f"{text} what backward returned", before[1], seen.returned[1], exact=True)
 
 
 def check_backward_params(seen: Observation) -> None:
-    """Compare `backward_params`, where a layer or a part has it, with its `backward`.
+    """Compare `backward_params`, where a layer or a part has it, with its proven `backward`.
 
-    It is called with the dout that came to the same layer's backward, where it has been proven.
+    Each gets the dout that comes to its backward. The copy that was observed is used up.
     """
-    calls: list[tuple[str, Any, Any, list[Any]]] = []
-    plain: dict[type, type] = {}
-
-    def recorded(kind: type, place: str) -> type:
-        def backward(self: Any, *dout: Any) -> Any:
-            result = kind.backward(self, *dout)  # type: ignore[attr-defined]
-            calls.append((place, self, dout, [g.copy() for g in params_and_grads(self)[1]]))
-            return result
-
-        new = type(kind.__name__, (kind,), {"backward": backward})
-        plain[new] = kind
-        return new
-
+    for place, part in list(walk(seen.copy.layer)):
+        if _offers(type(part)):
+            place = f"{place}." if place else ""
+            part.__class__ = _comparing(type(part), f"{seen.title}: {place}backward_params")
     seen.copy.forward(*seen.inputs)
-    found = [(place, part) for place, part in walk(seen.copy.layer) if _offers(type(part))]
-    for place, part in found:
-        part.__class__ = recorded(type(part), place)
-    try:
-        seen.copy.backward(seen.dout)
-    finally:
-        for _, part, *_ in (*found, *calls):  # calls of copies that a layer makes of its parts too
-            part.__class__ = plain.get(type(part), type(part))
-    for place, part, dout, expected in calls:
-        name = f"{seen.title}: {place + '.' if place else ''}backward_params"
-        for owner in (owner for _, owner in walk(part)):
-            for param in getattr(owner, "param_names", ()):
-                setattr(owner, f"d{param}", np.full_like(getattr(owner, param), np.nan))
-        before = _snapshot(dout)
-        with _repeating(name):
-            part.backward_params(*dout)
-        _unchanged(f"{name} writes into dout", before, dout)
-        came = params_and_grads(part)[1]
-        for label, grad in zip(gradient_names(part), came, strict=True):
-            if np.isnan(grad).all() and np.size(grad):
-                raise GradientError(f"{name} assigned no {label}")
-        text = f"{name} assigns other gradients than backward"
-        floor = rounding_of(dout)
-        require_same(text, tuple(expected), tuple(came), gradient_names(part), floor)
+    seen.copy.backward(seen.dout)
 
 
 def _offers(kind: type) -> bool:
@@ -160,13 +136,34 @@ def _offers(kind: type) -> bool:
     return next(found, "") == "backward_params"
 
 
+def _comparing(kind: Any, name: str) -> type:
+    """Return a subclass whose backward runs backward_params too and compares the gradients."""
+
+    def backward(self: Any, *dout: Any) -> Any:
+        self.__class__ = kind
+        before, result = _copied(dout), self.backward(*dout)
+        expected = _copied(tuple(params_and_grads(self)[1]))
+        for _, part in walk(self):
+            for param in getattr(part, "param_names", ()):
+                setattr(part, f"d{param}", np.full_like(getattr(part, param), np.nan))
+        with under(name, "called with what came to backward"):
+            self.backward_params(*dout)
+        require_same(f"{name} writes into dout", before, dout, exact=True)
+        names, came = gradient_names(self), tuple(params_and_grads(self)[1])
+        for label, grad in zip(names, came, strict=True):
+            if np.isnan(grad).all() and np.size(grad):
+                raise GradientError(f"{name} assigned no {label}")
+        text = f"{name} assigns other gradients than backward"
+        require_same(text, expected, came, names, rounding_of(dout))
+        return result
+
+    return type(kind.__name__, (kind,), {"backward": backward})
+
+
 def rounding_of(dout: Any) -> float:
     """Return what rounding may add to a sum over `dout`, however small that sum is."""
-    arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if leaf is not None]
-    return sum(
-        64 * float(np.finfo(a.dtype if a.dtype.kind == "f" else float).eps * np.abs(a).sum())
-        for a in arrays
-    )
+    arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if is_float(leaf)]
+    return sum(64 * float(np.finfo(array.dtype).eps * np.abs(array).sum()) for array in arrays)
 
 
 def as_floats(value: Any, dtype: DTypeLike = np.float64) -> Any:
@@ -193,54 +190,6 @@ def random_like(value: Any, rng: np.random.Generator, dtype: DTypeLike = np.floa
     )
 
 
-def _check_output(name: str, out: Any, dtype: np.dtype[Any]) -> None:
-    for path, leaf in leaves(out):
-        at = f"{name}: forward returned" + "".join(f"[{i}]" for i in path)
-        if leaf is None:
-            raise GradientError(f"{at} None; is a return missing?")
-        if not isinstance(leaf, np.ndarray | np.generic | int | float):
-            raise GradientError(f"{at} a {type(leaf).__name__}, expected an array or a number")
-        array = np.asarray(leaf)
-        if array.dtype.kind not in "fiub":
-            raise GradientError(f"{at} an array of dtype {array.dtype}, expected real numbers")
-        if not isinstance(leaf, int | float) and array.dtype.kind == "f" and array.dtype != dtype:
-            raise GradientError(f"{at} {array.dtype}, expected {dtype}, that of what went in")
-        if not np.isfinite(array).all():
-            index = tuple(np.argwhere(~np.isfinite(array))[0])
-            raise GradientError(f"{at} {array[index]} at {element(index) or 'its one number'}")
-
-
-def _check_second_forward(
-    layer: Any,
-    name: str,
-    used: FrozenCopy,
-    other: tuple[Any, ...],
-    rng: np.random.Generator,
-    dtype: DTypeLike,
-) -> None:
-    """Compare a layer that has been used with a new copy, on other inputs."""
-    new = FrozenCopy(layer, dtype)
-    try:
-        expected = new.forward(*_snapshot(other))
-    except ValueError:
-        return  # not what this layer takes
-    text = f"{name}: a second forward keeps something of the first"
-    with _repeating(f"{name}: a second forward"):
-        came = used.forward(*_snapshot(other))
-        require_same(f"{text}, in its output", expected, came)
-        dout = random_like(expected, rng, dtype)
-        expected, came = new.backward(_snapshot(dout)), used.backward(_snapshot(dout))
-    floor = rounding_of(dout)
-    require_same(f"{text}, in what backward returns", expected, came, floor=floor)
-    require_same(
-        f"{text}, in a gradient",
-        tuple(new.grads),
-        tuple(used.grads),
-        gradient_names(used.layer),
-        floor,
-    )
-
-
 def another(leaf: Any) -> Any:
     """Return other data of the same kind: from last to first, or else a bit less."""
     if isinstance(leaf, np.ndarray) and not np.array_equal(np.flip(leaf), leaf):
@@ -248,49 +197,47 @@ def another(leaf: Any) -> Any:
     return 0.9 * leaf if is_float(leaf) else leaf
 
 
-def _snapshot(value: Any) -> Any:
-    return map_leaves(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, value)
-
-
-def _unchanged(text: str, before: Any, after: Any) -> None:
-    for (path, a), (_, b) in zip(leaves(before), leaves(after), strict=True):
-        if isinstance(a, np.ndarray) and not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-            index = tuple(np.argwhere(~((a == b) | ((a != a) & (b != b))))[0])
-            which = "".join(f"[{i}]" for i in path) if len(list(leaves(before))) > 1 else ""
-            at = f"{which}{element(index)}" or "it"
-            raise GradientError(f"{text}: {at} was {a[index]:.6g} and became {b[index]:.6g}")
+def _copied(value: Any, copy: Callable[[Array], Array] = np.copy) -> Any:
+    return map_leaves(lambda leaf: copy(leaf) if isinstance(leaf, np.ndarray) else leaf, value)
 
 
 def require_same(
-    text: str, first: Any, then: Any, names: list[str] | None = None, floor: float = 0.0
+    text: str,
+    first: Any,
+    then: Any,
+    names: list[str] | None = None,
+    floor: float = 0.0,
+    exact: bool = False,
 ) -> None:
     """Compare two answers, which may differ in the order in which a sum was rounded."""
     both = list(leaves(first)), list(leaves(then))
     if [path for path, _ in both[0]] != [path for path, _ in both[1]]:
         raise GradientError(f"{text}: {len(both[0])} values, then {len(both[1])}")
     for (path, a), (_, b) in zip(*both, strict=True):
-        at = names[path[0]] if names else "".join(f"[{i}]" for i in path)
+        which = names[path[0]] if names else at(path) if len(both[0]) > 1 else ""
         if np.shape(a) != np.shape(b):
-            raise GradientError(f"{text}: {at} of shape {np.shape(a)}, then {np.shape(b)}")
+            raise GradientError(f"{text}: {which} of shape {np.shape(a)}, then {np.shape(b)}")
         if getattr(a, "dtype", None) != getattr(b, "dtype", None):
-            raise GradientError(f"{text}: {at} of type {a.dtype}, then {np.asarray(b).dtype}")
+            raise GradientError(f"{text}: {which} of type {a.dtype}, then {np.asarray(b).dtype}")
         if a is None or np.asarray(a).dtype.kind not in "fiub":
             continue
         x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        slack = 1e-5 if getattr(a, "dtype", None) == np.float32 else 1e-9
-        wrong = ~(np.abs(x - y) <= slack * np.abs(x).max(initial=0.0) + floor)
+        relative = 0.0 if exact else 1e-5 if getattr(a, "dtype", None) == np.float32 else 1e-9
+        slack = relative * np.abs(x).max(initial=0.0) + floor
+        wrong = ~(np.isclose(x, y, rtol=0, atol=slack, equal_nan=exact))
         if wrong.any():
             index = tuple(np.argwhere(wrong)[0])
-            raise GradientError(
-                f"{text}: {at + element(index) or 'it'} was {x[index]:.6g}, then {y[index]:.6g}"
-            )
+            where = f"{which}{element(index)}" or "it"
+            raise GradientError(f"{text}: {where} was {x[index]:.6g}, then {y[index]:.6g}")
 
 
 @contextmanager
-def _repeating(text: str) -> Iterator[None]:
+def under(name: str, circumstances: str) -> Iterator[None]:
+    """Say in which circumstances a law is broken, or the layer called `name` raises."""
     try:
         yield
-    except GradientError:
-        raise
+    except GradientError as error:
+        raise GradientError(f"{error}, {circumstances}") from error
     except Exception as error:
-        raise GradientError(f"{text} raised {type(error).__name__}: {error}") from error
+        came = f"raises {type(error).__name__}: {error}"
+        raise GradientError(f"{name}: {came}, {circumstances}") from error

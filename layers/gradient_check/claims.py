@@ -33,23 +33,17 @@ def input_claims(
         return
     names = _input_names(layer, len(inputs))
     is_loss = [np.shape(leaf) for _, leaf in leaves(out)] == [()] and _is_like_a_loss(layer)
-    if len(inputs) == 1:
-        dinputs = (dinputs,)
-    elif is_loss and isinstance(inputs[0], tuple):
+    others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
+    is_tuple = isinstance(dinputs, tuple)
+    y_is_tuple = is_loss and isinstance(inputs[0], tuple)
+    if len(inputs) == 1 or (y_is_tuple if is_tuple else is_loss or not others):
         dinputs = (dinputs, *(None for _ in inputs[1:]))
-    elif not isinstance(dinputs, tuple):
-        others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
-        if others and not is_loss:
-            raise GradientError(
-                f"{name}: backward returned one {type(dinputs).__name__}, expected a tuple of "
-                f"{len(inputs)} gradients, one per input (only a loss, which returns one number "
-                "from forward(y, t) or has backward(dout=1.0), may leave out the others)"
-            )
-        dinputs = (dinputs, *(None for _ in inputs[1:]))
-    if len(dinputs) != len(inputs):
+    elif not is_tuple or len(dinputs) != len(inputs):
+        came = f"a tuple of {len(dinputs)}" if is_tuple else f"one {type(dinputs).__name__}"
         raise GradientError(
-            f"{name}: backward returned a tuple of {len(dinputs)}, expected {len(inputs)} "
-            "gradients, one per input"
+            f"{name}: backward returned {came}, expected a tuple of {len(inputs)} gradients, one "
+            "per input (only a loss, which returns one number from forward(y, t) or has "
+            "backward(dout=1.0), may leave out the others)"
         )
     for i, (leaf, gradient) in enumerate(zip(inputs, dinputs, strict=True)):
         if gradient is None and i and is_loss:
@@ -74,7 +68,7 @@ def _matched(
         yield Claim(label, path, -1, _fitting(name, label, value, gradient, dtype, "its input"))
 
 
-def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Iterator[Claim]:
+def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
     """Yield what backward assigned for each parameter, once params and grads are found right."""
     params = copy.params
     for _, part in walk(copy.layer):
@@ -88,49 +82,43 @@ def parameter_claims(copy: FrozenCopy, name: str, dtype: np.dtype[Any]) -> Itera
     try:
         grads = copy.grads
     except AttributeError as error:
-        missing = ", ".join(
-            f"{place}.d{n}".lstrip(".")
-            for place, part in walk(copy.layer)
-            for n in getattr(part, "param_names", ())
-            if not hasattr(part, f"d{n}")
-        )
-        raise GradientError(f"{name}: backward assigned no {missing or 'grads'}") from error
+        whose = "" if error.obj is copy.layer else f" of {title(error.obj)}"
+        raise GradientError(f"{name}: backward assigned no {error.name}{whose}") from error
     labels = gradient_names(copy.layer)
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        yield Claim(
-            labels[k], None, k, _fitting(name, labels[k], param, grad, dtype, "its parameter")
-        )
+        fitting = _fitting(name, labels[k], param, grad, copy.dtype, "its parameter")
+        yield Claim(labels[k], None, k, fitting)
 
 
 def _fitting(
     name: str, label: str, value: Any, gradient: Any, dtype: np.dtype[Any], whose: str
 ) -> Array:
     """Return the gradient as an array, which must have the shape and dtype of `value`."""
-    if gradient is None:
-        hint = " (is a return missing?)" if whose == "its input" else ""
-        raise GradientError(f"{name}: {label} is None, expected the gradient of {whose}{hint}")
-    try:
-        array = np.asarray(gradient)
-    except ValueError as error:
-        raise GradientError(f"{name}: {label} is not an array of numbers: {error}") from None
+    says = f"{name}: backward says {label} is"
+    array = numbers(says, gradient, None if isinstance(value, int | float) else dtype)
     if array.shape != np.shape(value):
         hint = shape_relation(array.shape, np.shape(value))
         raise GradientError(
             f"{name}: {label} has shape {array.shape}, expected {np.shape(value)}, that of {whose}"
             + f" ({hint})" * bool(hint)
         )
+    return array
+
+
+def numbers(says: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
+    """Return a value as an array of finite real numbers, of the dtype unless a Python number."""
+    if value is None:
+        raise GradientError(f"{says} None; is a return missing?")
+    if not isinstance(value, np.ndarray | np.generic | int | float):
+        raise GradientError(f"{says} a {type(value).__name__}, expected an array or a number")
+    array = np.asarray(value)
     if array.dtype.kind not in "fiub":
-        raise GradientError(f"{name}: {label} is of dtype {array.dtype}, expected real numbers")
-    is_plain = isinstance(value, int | float) or type(gradient) in (int, float)
-    if array.dtype != dtype and not is_plain:
-        raise GradientError(
-            f"{name}: {label} is {array.dtype}, expected {dtype}, that of what went in"
-        )
+        raise GradientError(f"{says} of dtype {array.dtype}, expected real numbers")
+    if dtype is not None and array.dtype != dtype and type(value) not in (int, float):
+        raise GradientError(f"{says} {array.dtype}, expected {dtype}, that of what went in")
     if not np.isfinite(array).all():
         index = tuple(np.argwhere(~np.isfinite(array))[0])
-        raise GradientError(
-            f"{name}: {label}{element(index)} is {array[index]}, as backward has it"
-        )
+        raise GradientError(f"{says} {array[index]}" + f" at {element(index)}" * bool(index))
     return array
 
 

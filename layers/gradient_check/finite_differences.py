@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from math import comb
 from typing import NamedTuple
@@ -11,14 +11,21 @@ import numpy as np
 
 from ..base import Array
 
-Line = Callable[[float], Array]  # the outputs, each times its dout, at a place on the line
-
 # Powers of ten of the step, relative to the scale of x.
 _STEPS = (-15.0, -13.5, -12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
 _SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
 _CLOSE = 5e-4  # the error that counts, at most, where the smallest steps agree with the claim
 _JUMP = 1e6  # a jump is so many times what rounding explains
 _EPS = float(np.finfo(np.float64).eps)
+
+
+class Line(NamedTuple):
+    """The outputs, each times its dout, as a function `at` of a number near `x`; there, `here`."""
+
+    at: Callable[[float], Array]
+    x: float
+    scale: float
+    here: Array
 
 
 class Slope(NamedTuple):
@@ -29,13 +36,13 @@ class Slope(NamedTuple):
     two one-sided slopes; all subgradients lie between.
     """
 
-    value: float
-    rough: float
-    error: float
-    noise: float
-    low: float
-    high: float
     step: float
+    value: float = 0.0
+    rough: float = np.inf
+    error: float = np.inf
+    noise: float = np.inf
+    low: float = 0.0
+    high: float = 0.0
     is_kink: bool = False
     blur: float = 0.0  # what rounding inside the function adds to the gap
 
@@ -57,29 +64,34 @@ class Noise(NamedTuple):
     of_each: float = 0.0
 
 
-class Verdict(NamedTuple):
-    """Whether a claimed slope is right, wrong, a subgradient at a kink, or cannot be judged."""
+def quick(line: Line) -> tuple[float, float]:
+    """Return the slope by the step that is best for most functions, and how its sides differ."""
+    step = 1e-5 * line.scale
+    before, after = line.x - step, line.x + step
+    with np.errstate(all="ignore"):
+        try:
+            low, high = line.at(before), line.at(after)
+        except (ValueError, ArithmeticError):  # outside the domain
+            return np.nan, np.nan
+        gap = float(np.abs(high - line.here - (line.here - low)).sum()) / step
+        return float((high - low).sum()) / (after - before), gap
 
-    kind: str  # "right", "wrong", "kink", "jump" or "undecided"
-    slope: Slope
-    noise: Noise
 
-
-def slope(line: Line, x: float, step: float) -> Slope:
+def slope(line: Line, step: float) -> Slope:
     """Return the slope at `x` by central differences and Richardson's extrapolation to step 0.
 
     Richardson (1911), The approximate arithmetical solution by finite differences of physical
     problems, https://doi.org/10.1098/rsta.1911.0009
     """
+    x, here = line.x, line.here
     places = [x + k * step for k in (-1.0, -0.5, 0.5, 1.0)]
     with np.errstate(all="ignore"):
-        here = line(x)
         try:
-            a, b, c, d = (line(place) for place in places)
+            a, b, c, d = (line.at(place) for place in places)
             far = float((d - a).sum()) / (places[3] - places[0])
             near = float((c - b).sum()) / (places[2] - places[1])
         except (ValueError, ArithmeticError):  # outside the domain, or no step at all
-            return _nothing(step)
+            return Slope(step)
         left, right = (here - b) / (x - places[1]), (c - here) / (places[2] - x)
         value = (4 * near - far) / 3
         changed = np.abs(d[d != a]).sum() + np.abs(here).max(initial=0.0)
@@ -88,33 +100,27 @@ def slope(line: Line, x: float, step: float) -> Slope:
     rough = abs(near - far)
     # The next order is smaller by about the ratio of this one; at worst it is no better.
     order = rough * min(1.0, 10 * rough / abs(value)) if value else rough
-    found = Slope(value, rough, order + noise, noise, low, high, step)
-    return found if np.isfinite(found).all() else _nothing(step)
+    found = Slope(step, value, rough, order + noise, noise, low, high)
+    return found if np.isfinite(found).all() else Slope(step)
 
 
-def slope_of_each(line: Line, x: float, step: float) -> Array:
-    """Return the slope of each output at `x`, by the same extrapolation."""
-
-    def central(h: float) -> Array:
-        return (line(x + h) - line(x - h)) / ((x + h) - (x - h))
-
-    return (4 * central(step / 2) - central(step)) / 3
-
-
-def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verdict:
+def judge(line: Line, claim: float, rtol: float) -> tuple[str, Slope, Noise]:
     """Compare the `claim` of a slope at `x` with finite differences over many step sizes.
+
+    Returns whether it is "right", "wrong", a subgradient at a "kink", beside a "jump", or
+    "undecided"; the slope that decided, and how the function rounds.
 
     A claim that agrees with the smallest steps is right. Else the smallest step that rounding
     leaves sharp decides, for a larger one may reach over a kink; larger ones that agree with it
     sharpen it. A kink is told by one-sided slopes whose difference stays when the step shrinks;
     there, any claim between them is right. Where the difference grows instead, the function jumps.
     """
-    line = _of_reached(line, x, scale)
-    tried = sorted(_slopes(line, x, scale), key=lambda s: s.step)
-    noise = rounding(line, x, scale)
+    line, scale = _of_reached(line), line.scale
+    noise = rounding(line)
+    tried = [slope(line, scale * 10.0**power) for power in _STEPS]
+    tried = [s.blurred(noise) for s in tried if np.isfinite(s.error)]
     if not tried:
-        return Verdict("undecided", _nothing(scale), noise)
-    tried = [s.blurred(noise) for s in tried]
+        return "undecided", Slope(scale), noise
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
@@ -122,22 +128,25 @@ def judge(line: Line, x: float, scale: float, claim: float, rtol: float) -> Verd
     best = _chained(tried)
     close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
     is_local = best.step < 0.01 * scale or not jumps
-    if is_local and agrees(close, claim, rtol) and not _has_sides(best, tried):
-        return Verdict("right", best, noise)
+    i = tried.index(best)
+    fine, coarse = tried[max(i - 1, 0)], best
+    has_sides = _has_sides(fine, coarse, abs(best.value))
+    if is_local and agrees(close, claim, rtol) and not has_sides:
+        return "right", best, noise
     if jumps:
-        return Verdict("jump", near[-1][0], noise)
+        return "jump", near[-1][0], noise
     if not sharp:
         best = min((s for s in tried if s.step <= scale), key=lambda s: s.error, default=tried[0])
         if best.error > 0.01 * max(abs(best.value), abs(claim)):
-            return Verdict("undecided", best, noise)
+            return "undecided", best, noise
     elif sharp[0].step < 0.01 * scale and (kink := _kink(tried, sharp, claim, rtol)):
-        return Verdict(*kink, noise)
+        return *kink, noise
     else:
         best = _chained(sharp)
-    return Verdict("right" if agrees(best, claim, rtol) else "wrong", best, noise)
+    return "right" if agrees(best, claim, rtol) else "wrong", best, noise
 
 
-def rounding(line: Line, x: float, scale: float) -> Noise:
+def rounding(line: Line) -> Noise:
     """Estimate rounding inside the function from a table of differences at tiny spacings.
 
     Differences of a high order cancel what is smooth and leave noise, larger by the binomial
@@ -146,9 +155,10 @@ def rounding(line: Line, x: float, scale: float) -> Noise:
     found = [Noise()]
     for spacing in (1e-13, 1.3e-12, 1.7e-11):
         sides = []
-        for step in (spacing * scale, -spacing * scale):  # a kink or jump at x is no noise
+        for side in (1, -1):  # a kink or jump at x is no noise
+            step = side * spacing * line.scale
             try:
-                rows = np.array([line(x + k * step) for k in range(1, 8)])
+                rows = np.array([line.at(line.x + k * step) for k in range(1, 8)])
             except (ValueError, ArithmeticError):
                 continue
             with np.errstate(all="ignore"):
@@ -186,14 +196,6 @@ def _chained(tried: list[Slope]) -> Slope:
     return best
 
 
-def _has_sides(found: Slope, tried: list[Slope]) -> bool:
-    """Whether the sides differ, and as much at another step."""
-    i = tried.index(found)
-    other = (tried[:i][-1:] or tried[1:2] or tried)[0]
-    least = max(30 * found.error, 0.01 * abs(found.value))
-    return found.gap > least and abs(other.gap - found.gap) < 0.3 * found.gap
-
-
 def _kink(
     tried: list[Slope], sharp: list[Slope], claim: float, rtol: float
 ) -> tuple[str, Slope] | None:
@@ -201,12 +203,16 @@ def _kink(
     i = tried.index(sharp[0])
     i += tried[i + 1 : i + 2] == sharp[1:2]
     fine, coarse = tried[i], tried[min(i + 1, len(tried) - 1)]
-    size = max(abs(claim), abs(fine.value))
-    if fine.gap <= max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap):
+    if not _has_sides(fine, coarse, max(abs(claim), abs(fine.value))):
         return None
     slack = rtol * max(abs(fine.low), abs(fine.high)) + 10 * fine.error + fine.blur
     inside = fine.low - slack <= claim <= fine.high + slack
     return "kink" if inside else "wrong", fine._replace(is_kink=True)
+
+
+def _has_sides(fine: Slope, coarse: Slope, size: float) -> bool:
+    """Whether the sides differ beyond the error, and not because they curve, as at larger steps."""
+    return fine.gap > max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap)
 
 
 def _grows(fine: Slope, coarse: Slope) -> bool:
@@ -219,26 +225,15 @@ def agrees(found: Slope, claim: float, rtol: float) -> bool:
     return abs(claim - found.value) <= rtol * max(abs(claim), abs(found.value)) + 10 * found.error
 
 
-def _nothing(step: float) -> Slope:
-    return Slope(0.0, np.inf, np.inf, np.inf, 0.0, 0.0, step)
-
-
-def _of_reached(line: Line, x: float, scale: float) -> Line:
+def _of_reached(line: Line) -> Line:
     """Return the line of the outputs that change with x; how others are rounded is no noise."""
-    here = line(x)
-    reached = np.zeros(here.shape, bool)
+    reached = np.zeros(line.here.shape, bool)
     with np.errstate(all="ignore"):
         for step in (1e-3, -1e-3, 1.0, -1.0, 1e9, -1e9):
             try:
-                reached |= line(x + step * scale) != here
+                reached |= line.at(line.x + step * line.scale) != line.here
             except (ValueError, ArithmeticError):
                 continue
-    return (lambda t: line(t)[reached]) if reached.any() else line
-
-
-def _slopes(line: Line, x: float, scale: float) -> Iterator[Slope]:
-    """Yield the slopes over the ladder of steps; a step that leaves the domain is skipped."""
-    for power in _STEPS:
-        found = slope(line, x, scale * 10.0**power)
-        if np.isfinite(found.error):
-            yield found
+    if not reached.any():
+        return line
+    return line._replace(at=lambda t: line.at(t)[reached], here=line.here[reached])

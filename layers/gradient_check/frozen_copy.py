@@ -20,11 +20,12 @@ class FrozenCopy:
     """
 
     def __init__(self, layer: Any, dtype: DTypeLike = np.float64) -> None:
+        self.dtype = np.dtype(dtype)
         held = [thing for _, part in walk(layer) for thing in _inside(getattr(part, "__dict__", 0))]
         floats = [a for a in held if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
         # deepcopy takes what the memo holds for an object's id as that object's copy.
         memory: dict[int, Array] = {}
-        memo: Any = {id(array): _cast(array, np.dtype(dtype), memory) for array in floats}
+        memo: Any = {id(array): _cast(array, self.dtype, memory) for array in floats}
         self.layer = copy.deepcopy(layer, memo)
         self.frozen = [
             (bits, bits.state)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,15 @@ from ..base import Array
 from ..nested import leaves, map_leaves
 from ..tree import params_and_grads, state
 from .behaviour import (
-    Observation,
     another,
     as_floats,
     check_backward_params,
+    check_repetition,
     observe,
     random_like,
     require_same,
     rounding_of,
+    under,
 )
 from .claims import arguments_of, is_float, title
 from .comparison import compare
@@ -37,63 +37,48 @@ def check_laws(
     """Do what `layer_laws` says."""
     seed = int(rng.integers(2**32))
     layer = _make(layer_factory, seed)
+    name = title(layer)
     compare(layer, inputs, rng)
-    evaluating = _in_eval_mode(layer)
-    _check_makes_equal_layers(layer_factory, seed, inputs)
-    _check_interleaved(_make(layer_factory, seed), _make(layer_factory, seed), inputs)
-    with _law(layer, "after its parameters changed in place"):
+    _check_two_instances(layer_factory, seed, inputs)
+    with under(name, "after its parameters changed in place"):
         _check_changed_parameters(layer, inputs, rng)
-    if evaluating is not None:
-        with _law(layer, "in evaluation mode"):
-            _check_evaluation(layer, evaluating, inputs, rng)
-        _check_state(layer, _make(layer_factory, seed + 1), inputs)
+    if hasattr(layer, "eval") or hasattr(layer, "training"):
+        with under(name, "in evaluation mode"):
+            _check_evaluation(layer, _make(layer_factory, seed + 1), inputs, rng)
     if "weights" in [p.name for p in arguments_of(layer.forward)[2:]] and len(inputs) == 2:
-        with _law(layer, "with weights"):
+        with under(name, "with weights"):
             _check_weights(layer, inputs, rng)
     if not all(isinstance(leaf, int | float) for _, leaf in leaves(inputs)):
         floats = any(is_float(np.asarray(leaf)) for _, leaf in leaves(inputs))
         hint = "" if floats else " (with integers NumPy makes float64; are floats meant?)"
-        with _law(layer, "in float32" + hint):  # Python's numbers are all of float64
-            check_backward_params(observe(layer, inputs, rng, np.float32))
-    plain = observe(layer, inputs, np.random.default_rng(0))
-    for text, arrange in (
-        ("with read-only arrays", _read_only),
-        ("with arrays in Fortran's order", _in_fortrans_order),
-        ("with arrays that have gaps in memory", _with_gaps),
-    ):
-        with _law(layer, text):
-            _check_arrangement(layer, inputs, arrange, plain)
-    one = _rows(inputs) if batched else None
-    if one is not None:
-        with _law(layer, "with a batch of one"):
-            _check_batch_of_one(layer, evaluating, inputs, one, rng)
+        with under(name, "in float32" + hint):  # Python's numbers are all of float64
+            seen = observe(layer, inputs, rng, np.float32)
+            check_repetition(layer, seen, rng)
+            check_backward_params(seen)
+    _check_arrangements(layer, inputs)
+    arrays = [leaf for _, leaf in leaves(as_floats(inputs)) if isinstance(leaf, np.ndarray)]
+    if batched and arrays and arrays[0].ndim > 1:
+        with under(name, "with a batch of one"):
+            _check_batch_of_one(layer, inputs, len(arrays[0]), rng)
 
 
-def _check_makes_equal_layers(
+def _check_two_instances(
     layer_factory: Callable[..., Any], seed: int, inputs: tuple[Any, ...]
 ) -> None:
-    """Two layers made and run with equal Generators: not frozen, as users have them."""
-    if "rng" not in [p.name for p in arguments_of(layer_factory)]:
-        return
-    outs = []
-    for _ in range(2):
-        layer = _make(layer_factory, seed)
-        outs.append(layer.forward(*as_floats(inputs, np.float64)))
-    require_same(f"{title(layer)}: two layers made with equal Generators disagree", *outs)
-
-
-def _check_interleaved(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
-    """Two instances, one run between the other's forward and backward: not copies, as users run."""
-    values, others = as_floats(inputs), map_leaves(another, as_floats(inputs))
-    out, rng = layer.forward(*values), np.random.default_rng(0)
+    """Run one between the forward and backward of the other: not copies, as users have them."""
+    layer, other = _make(layer_factory, seed), _make(layer_factory, seed)
+    name, values, rng = title(layer), as_floats(inputs), np.random.default_rng(0)
+    out, then = layer.forward(*values), other.forward(*values)
+    if "rng" in [p.name for p in arguments_of(layer_factory)]:
+        require_same(f"{name}: two layers made with equal Generators disagree", out, then)
     dout = random_like(out, rng)
     before = layer.backward(dout), *(np.copy(g) for g in params_and_grads(layer)[1])
     try:
-        other.backward(random_like(other.forward(*others), rng))
+        other.backward(random_like(other.forward(*map_leaves(another, values)), rng))
     except ValueError:
         return  # not what this layer takes
     after = layer.backward(dout), *params_and_grads(layer)[1]
-    text = f"{title(layer)}: another instance of the class disturbs it; is a value kept in the "
+    text = f"{name}: another instance of the class disturbs it; is a value kept in the "
     require_same(f"{text}class or module?", before, after, None, rounding_of(dout))
 
 
@@ -107,36 +92,31 @@ def _check_changed_parameters(
     used.backward(random_like(used.forward(*as_floats(inputs)), rng))
     for param in used.params:
         param += 0.1 * (np.abs(param).max(initial=0.0) or 1.0) * rng.standard_normal(param.shape)
-    compare(used.layer, inputs, rng, 20)
+    compare(used.layer, inputs, rng, again=True)
 
 
 def _check_evaluation(
-    layer: Any, evaluating: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+    layer: Any, other: Any, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
-    """Evaluate after a training forward on other data, of which only buffers may be left."""
-    name, values = title(layer), as_floats(inputs)
-    used, new = FrozenCopy(layer), FrozenCopy(evaluating)
-    used.forward(*map_leaves(another, values))
-    used.layer = _in_eval_mode(used.layer)
-    for array, value in zip(state(new.layer).values(), state(used.layer).values(), strict=True):
-        array[...] = value
-    text = f"{name}: evaluation uses what a training forward left and no buffer_names declares"
-    again = FrozenCopy(used.layer)
-    first, then = again.layer.forward(*values), again.layer.forward(*values)
-    require_same(f"{name}: forward twice gives two answers", first, then)
-    require_same(text, new.layer.forward(*values), first)
-    compare(used.layer, inputs, rng, 20)
+    """Evaluate after a training forward on other data, of which only the state may be left.
 
-
-def _check_state(layer: Any, other: Any, inputs: tuple[Any, ...]) -> None:
-    """Load the state of a used layer into another that the factory made of another seed."""
+    The state is loaded into the other layer, which the factory made of another seed.
+    """
     used, new, values = FrozenCopy(layer), FrozenCopy(other), as_floats(inputs)
-    used.forward(*values)
+    used.forward(*map_leaves(another, values))
     for array, value in zip(state(new.layer).values(), state(used.layer).values(), strict=True):
         array[...] = value
-    outs = [_in_eval_mode(copy.layer).forward(*values) for copy in (used, new)]
-    text = "a new layer with the same state_dict evaluates to another answer; declare what differs"
-    require_same(f"{title(layer)}: {text} in param_names or buffer_names", *outs)
+    for copy in (used, new):
+        _evaluate(copy.layer)
+    again = FrozenCopy(used.layer).layer
+    out = again.forward(*values)
+    require_same(f"{title(layer)}: forward twice gives two answers", out, again.forward(*values))
+    text = (
+        f"{title(layer)}: a new layer with the same state_dict gives another answer; declare in "
+        "param_names or buffer_names what __init__ draws, or a training forward leaves"
+    )
+    require_same(text, out, new.layer.forward(*values))
+    compare(used.layer, inputs, rng, again=True)
 
 
 def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
@@ -149,53 +129,65 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
     twice = map_leaves(lambda leaf: np.concatenate([leaf[:1], leaf]), (y, t))
     text = f"{title(layer)}: a row of weight 2 is not a row given twice"
     require_same(text, layer.forward(*twice), layer.forward(y, t, weights))
-    compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, 20)
+    compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, again=True)
 
 
-def _check_arrangement(
-    layer: Any, inputs: tuple[Any, ...], arrange: Callable[[Array], Array], plain: Observation
-) -> None:
-    """Compare with plain arrays; the same upstream gradient is drawn for both."""
-    other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
-    require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
-    for a, b in zip(plain.claims, other.claims, strict=True):
-        floor = rounding_of(plain.dout)
-        require_same(f"{plain.title}: {a.name} is another", a.gradient, b.gradient, None, floor)
+def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
+    """Compare arrays in other memory layouts with plain ones, under the same upstream gradient."""
+
+    def read_only(array: Array) -> Array:
+        array.flags.writeable = False
+        return array
+
+    def fortran(array: Array) -> Array:
+        return read_only(np.array(array, order="F"))
+
+    def gaps(array: Array) -> Array:  # every second element of a larger array, backwards
+        wide = np.zeros((*array.shape, 2), array.dtype)[..., 0]
+        wide = wide[..., ::-1] if array.ndim else wide
+        wide[...] = array
+        return read_only(wide)
+
+    plain = observe(layer, inputs, np.random.default_rng(0))
+    floor = rounding_of(plain.dout)
+    for layout, arrange in (("in Fortran's order", fortran), ("that have gaps in memory", gaps)):
+        with under(plain.title, f"with read-only arrays {layout}"):
+            other = observe(layer, inputs, np.random.default_rng(0), arrange=arrange)
+            require_same(f"{plain.title}: forward gives another answer", plain.out, other.out)
+            for a, b in zip(plain.claims, other.claims, strict=True):
+                text = f"{plain.title}: {a.name} is another"
+                require_same(text, a.gradient, b.gradient, None, floor)
 
 
 def _check_batch_of_one(
-    layer: Any,
-    evaluating: Any,
-    inputs: tuple[Any, ...],
-    one: tuple[Any, ...],
-    rng: np.random.Generator,
+    layer: Any, inputs: tuple[Any, ...], rows: int, rng: np.random.Generator
 ) -> None:
+    """Run the first row alone; what batch statistics refuse in training works in evaluation."""
+
+    def first(n: int) -> Any:
+        return map_leaves(
+            lambda leaf: leaf[:n] if np.shape(leaf)[:1] == (rows,) else leaf, as_floats(inputs)
+        )
+
     try:
-        FrozenCopy(layer).forward(*as_floats(one))
+        FrozenCopy(layer).forward(*first(1))
     except ValueError:
-        if evaluating is None:
-            raise
-        layer = evaluating
-    compare(layer, one, rng)
+        layer = FrozenCopy(layer).layer
+        _evaluate(layer)
+    compare(layer, first(1), rng, again=True)
     used, new = FrozenCopy(layer), FrozenCopy(layer)
-    batch = used.forward(*as_floats(inputs))
+    batch, fewer, one = (used.forward(*first(n)) for n in (rows, max(rows - 1, 1), 1))
     text = f"{title(layer)}: forward gives another answer after a larger batch"
-    out = new.forward(*as_floats(one))
-    require_same(text, out, used.forward(*as_floats(one)))
-    rows = len(next(leaf for _, leaf in leaves(as_floats(inputs)) if np.ndim(leaf)))
-    if rows < 3:
-        return
+    require_same(text, new.forward(*first(1)), one)
     # An axis that shrinks with the batch has its share of one row left; the others stay.
-    fewer = FrozenCopy(layer).forward(*_rows(inputs, rows - 1))
-    shapes = [[np.shape(leaf) for _, leaf in leaves(value)] for value in (batch, fewer, out)]
+    shapes = [[np.shape(leaf) for _, leaf in leaves(value)] for value in (batch, fewer, one)]
     for many, less, came in zip(*shapes, strict=True):
-        if len(many) == len(less):
-            expected = tuple(n - (rows - 1) * (n - m) for n, m in zip(many, less, strict=True))
-            if came != expected:
-                raise GradientError(
-                    f"{title(layer)}: the output has shape {came}, expected {expected}, as "
-                    f"{rows} rows give {many}"
-                )
+        expected = tuple(n - (rows - 1) * (n - m) for n, m in zip(many, less, strict=False))
+        if len(many) == len(less) and came != expected:
+            raise GradientError(
+                f"{title(layer)}: the output has shape {came}, expected {expected}, as "
+                f"{rows} rows give {many}"
+            )
 
 
 def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
@@ -217,58 +209,9 @@ def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
     return layer
 
 
-def _in_eval_mode(layer: Any) -> Any:
-    """Return a copy of the layer in evaluation mode, or None if it knows no modes."""
-    layer = FrozenCopy(layer).layer
+def _evaluate(layer: Any) -> None:
+    """Enter evaluation mode, if the layer knows modes."""
     if callable(getattr(layer, "eval", None)):
         layer.eval()
     elif hasattr(layer, "training"):
         layer.training = False
-    else:
-        return None
-    return layer
-
-
-def _rows(inputs: tuple[Any, ...], n: int = 1) -> Any:
-    """Return the first n rows of all inputs that have as many as the first array, or None."""
-    values = as_floats(inputs)
-    arrays = [leaf for _, leaf in leaves(values) if isinstance(leaf, np.ndarray)]
-    if not arrays or arrays[0].ndim < 2:
-        return None
-
-    def rows(leaf: Any) -> Any:
-        is_batch = np.ndim(leaf) and len(leaf) == len(arrays[0])
-        return leaf[:n] if is_batch else leaf
-
-    return map_leaves(rows, values)
-
-
-def _read_only(array: Array) -> Array:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def _in_fortrans_order(array: Array) -> Array:
-    return np.array(array, order="F")
-
-
-def _with_gaps(array: Array) -> Array:
-    """Return the array as every second element, backwards, of a larger one."""
-    if not array.ndim:
-        return array.copy()
-    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
-    wide[..., ::-2] = array
-    return wide[..., ::-2]
-
-
-@contextmanager
-def _law(layer: Any, circumstances: str) -> Iterator[None]:
-    """Say under which law it happened."""
-    try:
-        yield
-    except GradientError as error:
-        raise GradientError(f"{error}, {circumstances}") from error
-    except Exception as error:
-        came = f"raises {type(error).__name__}: {error}"
-        raise GradientError(f"{title(layer)}: {came}, {circumstances}") from error

@@ -37,7 +37,13 @@ class Convolution(Kernel):
     dilation : int or pair of int, default 1
         Distance of the pixels under neighbouring weights.
     groups : int, default 1
-        The channels are split into so many groups, and the kernels too: each sees its own group.
+        Number of groups into which channels and kernels are split; a kernel sees its own group.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes of W and b do not match, an integer is out of range, or `pad` is "same" with
+        a stride.
 
     Notes
     -----
@@ -81,8 +87,19 @@ class ConvolutionTranspose(Kernel):
         Kernels from C input channels to F output channels; a float array is used in place.
     b : array of shape (F,)
         Bias; a float array is used in place.
-    stride, pad, dilation, groups
-        Those of the `Convolution` that is transposed: pad takes away pixels from the output.
+    stride : int or pair of int, default 1
+        That of the `Convolution` that is transposed: the output is about s times as large.
+    pad : int, pair of int or "same", default 0
+        Likewise: it crops the output.
+    dilation : int or pair of int, default 1
+        Likewise.
+    groups : int, default 1
+        Likewise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `Convolution`.
 
     Notes
     -----

@@ -66,7 +66,7 @@ def correlate_input(dout: Array, W: Array, window: Window, size: Pair, groups: i
 
     Pixels that lie a stride apart meet the same taps of the kernel: with a stride of 2 and no
     padding, even rows the taps 0, 2, ..., odd rows the taps 1, 3, .... For each such phase, dx is
-    the correlation of dout with those taps, turned around, and with stride 1.
+    the correlation of dout with those taps, flipped, with stride 1.
     """
     (sh, sw), (F, C, kh, kw) = window.stride, W.shape
     transposed = W.reshape(groups, F // groups, C, kh, kw).swapaxes(1, 2)
@@ -77,9 +77,9 @@ def correlate_input(dout: Array, W: Array, window: Window, size: Pair, groups: i
         (rows, dh, ph), (columns, dw, pw) = _taps(window, 0, h), _taps(window, 1, w)
         if not (rows and columns):
             return 0.0
-        turned = Window((len(rows), len(columns)), dilation=(dh, dw), before=(ph, pw))
+        flipped = Window((len(rows), len(columns)), dilation=(dh, dw), before=(ph, pw))
         part = (size[0] - h + sh - 1) // sh, (size[1] - w + sw - 1) // sw
-        return correlate(dout, kernel[:, :, rows][..., columns], None, turned, part, groups)
+        return correlate(dout, kernel[:, :, rows][..., columns], None, flipped, part, groups)
 
     if (sh, sw) == (1, 1):
         return phase(0, 0)
@@ -118,15 +118,15 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
     if out.size == 0:
         return
     x, out = x.transpose(2, 1, 3, 0), out.transpose(2, 1, 3, 0)  # (H, C, W, N)
-    C, N, high, wide = x.shape[1], x.shape[3], out.shape[0], out.shape[2]
+    C, N, height, width = x.shape[1], x.shape[3], out.shape[0], out.shape[2]
     (kh, kw), (sh, _), (dh, _), _, _ = window
     shared = dh == 1 and sh < kh
     hop = sh if shared else kh  # lines from one patch to the next
     pixel = kw * C * N * x.itemsize  # bytes of a line that is one pixel wide
-    columns = _evenly(wide, max(-(-_COLUMNS // N), _BLOCK // (2 * kh * pixel)))
-    rows = _evenly(high, (_BLOCK // (pixel * columns) - kh) // hop + 1)
+    columns = _evenly(width, max(-(-_COLUMNS // N), _BLOCK // (2 * kh * pixel)))
+    rows = _evenly(height, (_BLOCK // (pixel * columns) - kh) // hop + 1)
     buffer = np.empty((hop * (rows - 1) + kh) * kw * C * columns * N, x.dtype, like=x)
-    for h, w in product(range(0, high, rows), range(0, wide, columns)):
+    for h, w in product(range(0, height, rows), range(0, width, columns)):
         place = out[h : h + rows, :, w : w + columns]
         m, F, n, _ = place.shape
         lines = buffer[: (hop * (m - 1) + kh) * kw * C * n * N].reshape(-1, kw, C, n, N)
@@ -147,17 +147,17 @@ def _copy(x: Array, window: Window, first: Pair, step: int, lines: Array, i: int
     lies `step` rows of pixels below. Beyond the image they see zeros.
     """
     _, (sh, sw), (dh, dw), (ph, pw), _ = window
-    high, kw, _, wide, _ = lines.shape
-    inside, rows = overlap(first[0] * sh + i * dh - ph, step, high, x.shape[0])
+    height, kw, _, width, _ = lines.shape
+    inside, rows = overlap(first[0] * sh + i * dh - ph, step, height, x.shape[0])
     lines[: inside.start] = lines[inside.stop :] = 0
     for j in range(kw):
         line = lines[inside, j]
-        at, columns = overlap(first[1] * sw + j * dw - pw, sw, wide, x.shape[2])
+        at, columns = overlap(first[1] * sw + j * dw - pw, sw, width, x.shape[2])
         line[:, :, : at.start] = line[:, :, at.stop :] = 0
         line[:, :, at] = x[rows, :, columns]
 
 
 def _evenly(n: int, most: int) -> int:
-    """Return the size of the fewest about equal parts of `n` that are not larger than `most`."""
+    """Return the size of the fewest nearly equal parts of `n` that are not larger than `most`."""
     parts = -(-n // max(1, min(n, most)))
     return -(-n // parts)

@@ -64,7 +64,30 @@ class Kernel(Layer):
         init: Initializer = he_normal,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer from `channels` to `filters`: W drawn from `rng` by `init`, b zero."""
+        """Return a layer whose W is drawn by `init` and whose b is zero.
+
+        Parameters
+        ----------
+        channels, filters : int
+            Numbers of channels of the input and of the output.
+        kernel : int or pair of int
+            Size KH, KW of the kernels.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        stride, pad, dilation : int or pair of int
+            As for the class.
+        groups : int, default 1
+            As for the class.
+        init : Initializer, default he_normal
+            Distribution of W.
+        dtype : dtype, default float32
+            Dtype of W and b.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is out of range, or `groups` does not divide `channels` and `filters`.
+        """
         name = f"{cls.__name__}.random"
         channels = as_count(channels, f"{name}: channels")
         filters, groups = as_count(filters, f"{name}: filters"), as_count(groups, f"{name}: groups")
@@ -83,7 +106,7 @@ class Kernel(Layer):
         return cls(W, np.zeros(filters, dtype), stride, pad, dilation, groups)
 
     def channels(self) -> Pair:
-        """Return the numbers of channels of the input and of the output."""
+        """Return the numbers of channels of input and output."""
         first, second = len(self.W), self.W.shape[1] * self.groups
         return (first, second) if self.transposed else (second, first)
 
@@ -118,9 +141,9 @@ def _window(name: str, size: Any, stride: Any, pad: Any, dilation: Any) -> Windo
         return Window(size, stride, dilation, before, after)
     if stride != (1, 1):
         raise ValueError(f"{name}: pad='same' with stride {stride}, expected stride 1")
-    high, wide = ((k - 1) * d for k, d in zip(size, dilation, strict=True))
-    before = high // 2, wide // 2
-    return Window(size, stride, dilation, before, (high - before[0], wide - before[1]))
+    height, width = ((k - 1) * d for k, d in zip(size, dilation, strict=True))
+    before = height // 2, width // 2
+    return Window(size, stride, dilation, before, (height - before[0], width - before[1]))
 
 
 def _times(value: Pair) -> str:

@@ -1,4 +1,4 @@
-"""Pooling: the greatest or the mean of each window of an image."""
+"""Pooling: the maximum or the mean of each window of an image."""
 
 from __future__ import annotations
 
@@ -50,45 +50,57 @@ class _Pooling(Layer):
 
 
 class MaxPooling(_Pooling):
-    """``y`` is the greatest x of each window;  ``dx = dout`` there, else 0.
+    """``y`` is the maximum of each window;  ``dx = dout`` there, else 0.
 
-    Of equal greatest values the first in row-major order gets the gradient. Padding never wins.
-    Where windows overlap, the gradients add up.
+    Among equal maxima the first in row-major order gets the gradient. Padding is never the
+    maximum. Where windows overlap, the gradients add up.
 
     Parameters
     ----------
     size : int or pair of int
         Size of the window (rows, columns).
     stride : int or pair of int, optional
-        Steps (down, right) from one window to the next; default: the size, side by side.
+        Steps (down, right) from one window to the next; by default the size: no overlap.
     pad : int or pair of int, default 0
         Pixels around the image (above and below, left and right), less than the size.
+
+    Raises
+    ------
+    ValueError
+        If an integer is out of range.
 
     Notes
     -----
     The input has shape (N, C, H, W), the output (N, C, OH, OW) with
-    ``OH = (H + 2 pad - size) // stride + 1``.
+    ``OH = (H + 2 pad - size) // stride + 1``. Kept for backward is which tap, a place in the
+    window, has won: one byte for each output.
     """
 
     def forward(self, x: Any) -> Array:
         self.x = x = batch_last(self.as_input(x))
-        self.y = y = self._outputs(x, -np.inf)
-        for out, pixel in self._taps(x, y):
+        y = self._outputs(x, -np.inf)
+        self.winner = winner = np.zeros_like(y, np.min_scalar_type(math.prod(self.window.size)))
+        for k, (out, pixel) in self._from_last(x, y):
+            if k:
+                wins = x[pixel] >= y[out]
+                np.maximum(winner[out], wins * winner.dtype.type(k), out=winner[out])
             np.maximum(y[out], x[pixel], out=y[out])
         return y
 
     def backward(self, dout: Any) -> Array:
-        x, y = self.x, self.y
-        dout = batch_last(self.as_dout(dout, y.shape))
-        dx, open_ = np.zeros_like(wide(x)), np.ones_like(y, dtype=bool)
-        for out, pixel in self._taps(x, y):
-            first = (x[pixel] == y[out]) & open_[out]
-            open_[out] ^= first
+        x, winner = self.x, self.winner
+        dout = batch_last(self.as_dout(dout, winner.shape))
+        dx = np.zeros_like(wide(x))
+        for k, (out, pixel) in self._from_last(x, dout):
             if self.window.disjoint:  # a pass less than adding to the zeros
-                np.multiply(dout[out], first, out=dx[pixel])
+                np.multiply(dout[out], winner[out] == k, out=dx[pixel])
             else:
-                dx[pixel] += dout[out] * first
+                dx[pixel] += dout[out] * (winner[out] == k)
         return dx.astype(x.dtype, copy=False)
+
+    def _from_last(self, x: Array, y: Array) -> Iterator[tuple[int, tuple[Any, Any]]]:
+        """Number the taps from the last to the first, so that of equal values the first wins."""
+        return enumerate(reversed([*self._taps(x, y)]))
 
 
 class AveragePooling(_Pooling):
@@ -101,9 +113,14 @@ class AveragePooling(_Pooling):
     size : int or pair of int
         Size KH, KW of the window (rows, columns).
     stride : int or pair of int, optional
-        Steps (down, right) from one window to the next; default: the size, side by side.
+        Steps (down, right) from one window to the next; by default the size: no overlap.
     pad : int or pair of int, default 0
         Zeros around the image (above and below, left and right), fewer than the size.
+
+    Raises
+    ------
+    ValueError
+        If an integer is out of range.
 
     Notes
     -----

@@ -29,19 +29,19 @@ class Window(NamedTuple):
 
     def outputs(self, size: Pair) -> Pair:
         """Return how many outputs fit into an image of `size`; 0 or less if none does."""
-        high, wide = (
+        height, width = (
             (n + before + after - d * (k - 1) - 1) // s + 1
             for n, k, s, d, before, after in zip(size, *self, strict=True)
         )
-        return high, wide
+        return height, width
 
     def inputs(self, size: Pair) -> Pair:
-        """Return the least image of which there are so many outputs."""
-        high, wide = (
+        """Return the size of the smallest image with outputs of this size."""
+        height, width = (
             (n - 1) * s + d * (k - 1) + 1 - before - after
             for n, k, s, d, before, after in zip(size, *self, strict=True)
         )
-        return high, wide
+        return height, width
 
     def taps(self, size: Pair, outputs: Pair) -> Iterator[tuple[Any, Any]]:
         """Yield for each tap, in row-major order, which outputs see a pixel there, and which pixel.
@@ -58,10 +58,10 @@ class Window(NamedTuple):
 
 
 def overlap(first: int, step: int, count: int, size: int) -> tuple[slice, slice]:
-    """Return which of the places ``first, first + step, ...`` an axis of length `size` has.
+    """Return which of `count` positions ``first, first + step, ...`` lie on an axis of `size`.
 
-    Of `count` places these are the slice returned first; the second is where they lie on the axis.
-    So of 4 places -1, 1, 3, 5 an axis of length 5 has ``slice(1, 3)``, which lie at ``1:5:2``.
+    The first slice selects among the positions, the second gives their places on the axis. Of the
+    4 positions -1, 1, 3, 5 an axis of length 5 has ``slice(1, 3)``, at ``1:5:2``.
     """
     start = min(count, max(0, -(first // step)))
     stop = max(start, min(count, -((first - size) // step)))

@@ -1,4 +1,4 @@
-"""Attention and SelfAttention: each place looks at the places that matter to it."""
+"""Attention and SelfAttention: each position attends to the positions that matter to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..initializers import Initializer, xavier_uniform
 
 
 class Attention(Layer):
-    """``y = p @ v``, ``p = softmax(q @ k.T / sqrt(d))``: each query a weighted mean of the values.
+    """``y = p @ v``, ``p = softmax(q @ k.T / sqrt(d))``: a weighted mean of the values per query.
 
     With ``dp = dout @ v.T`` and ``ds = p (dp - sum(dp p))``, sums over the keys:
     ``dv = p.T @ dout``, ``dq = ds @ k / sqrt(d)``, ``dk = ds.T @ q / sqrt(d)``. Vaswani et al.
@@ -24,7 +24,12 @@ class Attention(Layer):
     Attributes
     ----------
     weights : array of shape (..., T, S)
-        p of the latest forward: how much query t looked at key s.
+        p of the latest forward: how much query t attends to key s.
+
+    Raises
+    ------
+    TypeError, ValueError
+        From `forward`, if the shapes do not match, or the mask is not boolean.
 
     Notes
     -----
@@ -119,7 +124,12 @@ class SelfAttention(Layer):
     Attributes
     ----------
     weights : array of shape (N, heads, T, T)
-        p of the latest forward: how much step t looked at step s.
+        p of the latest forward: how much step t attends to step s.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arrays do not match, or `heads` does not divide D.
 
     Notes
     -----
@@ -170,7 +180,23 @@ class SelfAttention(Layer):
         init: Initializer = xavier_uniform,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W and Wo are drawn from `rng` by `init`; b and bo are zero."""
+        """Return a layer whose W and Wo are drawn by `init`; b and bo are zero.
+
+        Parameters
+        ----------
+        size : int
+            Length D of x.
+        heads : int
+            Number of heads, a divisor of D.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        causal : bool, default False
+            Whether step t sees the steps up to t only.
+        init : Initializer, default xavier_uniform
+            Distribution of W and Wo.
+        dtype : dtype, default float32
+            Dtype of the arrays.
+        """
         name = "SelfAttention.random"
         D, rng = as_count(size, f"{name}: size"), as_generator(rng, f"{name}: rng")
         dtype = as_float_dtype(dtype, f"{name}: dtype")
@@ -179,6 +205,7 @@ class SelfAttention(Layer):
 
     @property
     def weights(self) -> Array:
+        """The weights p of the latest forward."""
         return self.attention.weights
 
     def expects(self, shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Embedding and PositionalEmbedding: a learned vector for each word and for each place."""
+"""Embedding and PositionalEmbedding: a learned vector for each token and for each position."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ class Embedding(Layer):
     Parameters
     ----------
     W : array of shape (V, D)
-        One row for each of V words; a float array is used in place: training changes it.
+        One row per token of the vocabulary; a float array is used in place: training changes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If W is not a matrix; from `forward`, if x does not hold integers from 0 to V - 1.
 
     Notes
     -----
@@ -43,7 +48,19 @@ class Embedding(Layer):
         std: float = 0.02,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W is normal with standard deviation `std`."""
+        """Return a layer whose W is drawn from a normal distribution.
+
+        Parameters
+        ----------
+        vocab, size : int
+            Lengths V and D.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        std : float, default 0.02
+            Standard deviation.
+        dtype : dtype, default float32
+            Dtype of W.
+        """
         name = "Embedding.random"
         V, D = as_count(vocab, f"{name}: vocab"), as_count(size, f"{name}: size")
         W = as_generator(rng, f"{name}: rng").normal(0, std, (V, D))
@@ -83,7 +100,7 @@ class Embedding(Layer):
 
 
 class PositionalEmbedding(Layer):
-    """``out_t = x_t + W_t``, for each place t;  ``dx = dout``, ``dW`` = sum of ``dout`` over N.
+    """``out_t = x_t + W_t`` for each position t;  ``dx = dout``, ``dW`` = sum of ``dout`` over N.
 
     Gehring, Auli, Grangier, Yarats, Dauphin (2017), Convolutional Sequence to Sequence Learning,
     https://arxiv.org/abs/1705.03122
@@ -91,7 +108,12 @@ class PositionalEmbedding(Layer):
     Parameters
     ----------
     W : array of shape (L, D)
-        One row for each place; a float array is used in place: training changes it.
+        One row per position; a float array is used in place: training changes it.
+
+    Raises
+    ------
+    ValueError
+        If W is not a matrix; from `forward`, if x is longer than L.
 
     Notes
     -----
@@ -118,7 +140,19 @@ class PositionalEmbedding(Layer):
         std: float = 0.02,
         dtype: DTypeLike = np.float32,
     ) -> Self:
-        """Return a layer whose W is normal with standard deviation `std`."""
+        """Return a layer whose W is drawn from a normal distribution.
+
+        Parameters
+        ----------
+        length, size : int
+            Lengths L and D.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        std : float, default 0.02
+            Standard deviation.
+        dtype : dtype, default float32
+            Dtype of W.
+        """
         name = "PositionalEmbedding.random"
         L, D = as_count(length, f"{name}: length"), as_count(size, f"{name}: size")
         W = as_generator(rng, f"{name}: rng").normal(0, std, (L, D))

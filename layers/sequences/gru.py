@@ -41,14 +41,19 @@ class GRU(Layer):
         Biases of the input and of the state.
     return_state : bool, default False
         Whether forward returns ``(hs, h)``, with the last state h of shape (N, H), instead of
-        ``hs``. Backward then takes as many gradients.
+        ``hs``. Backward then takes a tuple of as many gradients.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arrays do not match.
 
     Notes
     -----
     ``forward(x)`` maps (N, T, D) to ``hs`` (N, T, H) and starts from zeros. ``forward(x, h0)``
     starts from h0 (N, H), and backward then returns ``(dx, dh0)``.
 
-    In memory a gate is a block of rows (H, N), so that each is contiguous; a sigmoid is a tanh:
+    In memory a gate is a contiguous block of rows (H, N); a sigmoid is computed as
     ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
     """
 
@@ -79,7 +84,21 @@ class GRU(Layer):
         dtype: DTypeLike = np.float32,
         return_state: bool = False,
     ) -> Self:
-        """Return a layer whose Wx and Wh are drawn from `rng` by `init`; bx and bh are zero."""
+        """Return a layer whose Wx and Wh are drawn by `init`; bx and bh are zero.
+
+        Parameters
+        ----------
+        inputs, hidden : int
+            Lengths D and H.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default xavier_uniform
+            Distribution of Wx and Wh.
+        dtype : dtype, default float32
+            Dtype of the arrays.
+        return_state : bool, default False
+            As for the class.
+        """
         Wx, Wh = draw_weights("GRU.random", 3, inputs, hidden, rng, init, dtype)
         return cls(Wx, Wh, np.zeros_like(Wh[0]), np.zeros_like(Wh[0]), return_state=return_state)
 

@@ -41,7 +41,12 @@ class LSTM(Layer):
         Bias.
     return_state : bool, default False
         Whether forward returns ``(hs, h, c)``, with the last states h and c of shape (N, H),
-        instead of ``hs``. Backward then takes as many gradients.
+        instead of ``hs``. Backward then takes a tuple of as many gradients.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arrays do not match.
 
     Notes
     -----
@@ -49,8 +54,8 @@ class LSTM(Layer):
     ``forward(x, h0, c0)`` starts from h0 and c0 (N, H), and backward then returns
     ``(dx, dh0, dc0)``.
 
-    In memory a gate is a block of rows (H, N), so that each is contiguous. All four take one tanh,
-    for ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
+    In memory a gate is a contiguous block of rows (H, N). All four take one tanh, for
+    ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
     """
 
     param_names = ("Wx", "Wh", "b")
@@ -74,10 +79,23 @@ class LSTM(Layer):
         dtype: DTypeLike = np.float32,
         return_state: bool = False,
     ) -> Self:
-        """Return a layer whose Wx and Wh are drawn from `rng` by `init`.
+        """Return a layer whose Wx and Wh are drawn by `init`.
 
         b is zero, but 1 for the forget gate: at first the layer remembers. Jozefowicz, Zaremba,
         Sutskever (2015), https://proceedings.mlr.press/v37/jozefowicz15.html
+
+        Parameters
+        ----------
+        inputs, hidden : int
+            Lengths D and H.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default xavier_uniform
+            Distribution of Wx and Wh.
+        dtype : dtype, default float32
+            Dtype of the arrays.
+        return_state : bool, default False
+            As for the class.
         """
         Wx, Wh = draw_weights("LSTM.random", 4, inputs, hidden, rng, init, dtype)
         b, H = np.zeros_like(Wh[0]), len(Wh)

@@ -32,7 +32,12 @@ class RNN(Layer):
         Bias.
     return_state : bool, default False
         Whether forward returns ``(hs, h)``, with the last state h of shape (N, H), instead of
-        ``hs``. Backward then takes as many gradients.
+        ``hs``. Backward then takes a tuple of as many gradients.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arrays do not match.
 
     Notes
     -----
@@ -61,7 +66,21 @@ class RNN(Layer):
         dtype: DTypeLike = np.float32,
         return_state: bool = False,
     ) -> Self:
-        """Return a layer whose Wx and Wh are drawn from `rng` by `init` and whose b is zero."""
+        """Return a layer whose Wx and Wh are drawn by `init` and whose b is zero.
+
+        Parameters
+        ----------
+        inputs, hidden : int
+            Lengths D and H.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default xavier_uniform
+            Distribution of Wx and Wh.
+        dtype : dtype, default float32
+            Dtype of the arrays.
+        return_state : bool, default False
+            As for the class.
+        """
         Wx, Wh = draw_weights("RNN.random", 1, inputs, hidden, rng, init, dtype)
         return cls(Wx, Wh, np.zeros_like(Wh[0]), return_state=return_state)
 

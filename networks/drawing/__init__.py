@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...layers.nested import leaves
-from ..function_stack import FunctionStack, Graph, Value, as_gradient
+from ..function_stack import FunctionStack
+from ..graph import Graph
+from ..values import Value, as_gradient
 from .layout import Line, place
 from .nodes import nodes_and_edges
 from .svg import svg
@@ -17,7 +19,7 @@ from .unroll import Unrolled
 
 __all__ = ["Picture", "draw"]
 
-WIDTH = 1280  # px at which a row of nodes is broken
+WIDTH = 1280  # px at which a row of nodes is wrapped
 
 
 class Picture:
@@ -38,12 +40,12 @@ class Picture:
         Parameters
         ----------
         path : path
-            Its end decides the format.
+            Its suffix selects the format.
 
         Raises
         ------
         ValueError
-            If it ends in anything else.
+            If it has another suffix.
         ImportError
             If cairosvg, or the library cairo that it needs, is missing.
         """
@@ -80,22 +82,22 @@ def draw(
     Parameters
     ----------
     net : layer or FunctionStack
-        What is drawn. A layer is run forward and backward as a copy, in its mode, so it stays as
-        it was. `Sequential`, `Parallel` and `Graph` are drawn layer by layer, `Branch` as a dot
-        and `Identity` as a line; any other layer is one node. A `FunctionStack` is drawn with the
-        values and gradients that it has.
+        What to draw. A copy of a layer runs forward and backward, in the layer's mode, so the
+        layer stays as it was. `Sequential`, `Parallel` and `Graph` are drawn layer by layer,
+        `Branch` as a dot and `Identity` as a line; any other layer is one node. A `FunctionStack`
+        is drawn with its current values and gradients.
     *inputs : number, array or tuple
-        What the net's forward gets.
+        Inputs of the net.
     dout : number, array or tuple, default 1
-        The gradient of the output, or of the loss; 1 stands for ones.
+        Upstream gradient of the output, or of the loss; 1 stands for ones.
     names : sequence of str, optional
-        Names of the inputs, nested tuples gone through from left to right, then of the outputs.
+        Names of the inputs, in nested tuples from left to right, then of the outputs.
     loss : layer, optional
-        A loss: its value is drawn as the output, and its gradient goes back.
+        A loss, whose value is drawn as the output and differentiated.
     t : array or tuple, optional
-        The target that the loss gets.
+        The target of the loss.
     depth : int, optional
-        How many nets deep to unfold: with 1 the layers of `net`, in which nets are boxes. None
+        Number of levels of nets to unfold: with 1 the layers of `net`, where nets are boxes. None
         unfolds all.
 
     Returns
@@ -103,11 +105,18 @@ def draw(
     Picture
         Shown by Jupyter; ``str(picture)`` is the SVG, ``picture.save("net.svg")`` writes it.
 
+    Raises
+    ------
+    TypeError
+        If the loss comes without t, or a function stack with inputs, names or a loss.
+    ValueError
+        If there are more names than inputs and outputs, or the function stack is empty.
+
     Notes
     -----
-    Few numbers are written out. Of more, the shape, mean ± standard deviation, and of gradients
-    the Euclidean norm. A value used several times has its total gradient at its start and each
-    part of the sum where it arrives.
+    Small arrays are written out. Larger ones are given by shape and mean ± standard deviation,
+    gradients by their Euclidean norm. A value that is used several times has its total gradient at
+    its start and each term of the sum where it arrives.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Where the nodes and lines of a graph stand: columns from left to right, in rows of a page.
+"""The layout of nodes and lines of a graph: columns from left to right, in rows of a page.
 
-A line leaves its node straight, as long as its label is, then bends to the height where it
-arrives, and arrives straight. A line over several columns keeps a lane free in each. Boxes, texts
+A line leaves its node straight for the length of its label, then bends to the height of its end,
+and arrives straight. A line over several columns keeps a lane free in each. Boxes, texts
 and lanes of a column are kept apart, so no line runs through a box or a text.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-GAP = 14  # least distance between what stands above each other
+GAP = 14  # smallest vertical distance
 
 
 @dataclass(eq=False)
 class Item:
-    """What takes a place in a column: a node, or a lane, which is what is passed by a line."""
+    """What occupies a place in a column: a node, or a lane, through which a line passes."""
 
     width: float = 0
     above: float = 0  # how far it reaches up from y, its labels too
@@ -47,7 +47,7 @@ class Line:
         return (self.start, self.port) if column == self.start.column else (self.lanes[column], 0.0)
 
     def arriving(self, column: int) -> list[tuple[Item, float, float]]:
-        """Return where it goes to in `column`: nodes, and its lane."""
+        """Return its ends in `column`: nodes, and its lane."""
         lane = self.lanes.get(column)
         found = [end for end in self.ends if end[0].column == column]
         return found + ([(lane, 0.0, 0.0)] if lane is not None else [])
@@ -66,7 +66,7 @@ class Gap:
 
 @dataclass
 class Layout:
-    """The columns, what is between them, and the rows they are broken into."""
+    """The columns, the gaps between them, and the rows into which they are wrapped."""
 
     columns: list[list[Item]]
     gaps: list[Gap]
@@ -113,7 +113,7 @@ def place(items: list[Item], lines: list[Line], width: float) -> Layout:
 
 
 def _order(columns: list[list[Item]]) -> None:
-    """Order each column by the mean place of its neighbours, to the least crossings found."""
+    """Order each column by the mean position of its neighbours, with the fewest crossings found."""
     best = [list(column) for column in columns]
     least = _crossings(columns)
     for sweep in range(8):
@@ -163,7 +163,7 @@ def _crossings(columns: list[list[Item]]) -> int:
 
 
 def _set_heights(columns: list[list[Item]]) -> None:
-    """Choose the y of all items: the least sum of weight |dy| over the lines, exactly.
+    """Choose the y of all items that minimize the sum of weight |dy| over the lines, exactly.
 
     A linear program, whose solutions make most lines straight: lanes weigh most.
     """
@@ -198,7 +198,7 @@ def _set_heights(columns: list[list[Item]]) -> None:
 
 
 def _weight(a: Item, b: Item) -> float:
-    """Return how much it matters that a line is straight: most of all within a lane."""
+    """Return the weight of a line's straightness: the largest within a lane."""
     if not b.width:
         return 4 if a.width else 8
     if not a.width:
@@ -211,7 +211,7 @@ def _apart(a: Item, b: Item) -> float:
 
 
 def _centre(item: Item, upper: Item | None, lower: list[Item]) -> None:
-    """Move a node to the middle of its inputs, as far as its neighbours leave it room."""
+    """Move a node to the middle of its inputs, as far as its neighbours leave room."""
     wanted = sorted((o.y + port - mine, _weight(o, item)) for o, port, mine in item.left)
     if not item.width or not wanted:
         return
@@ -229,7 +229,7 @@ def _centre(item: Item, upper: Item | None, lower: list[Item]) -> None:
 
 
 def _set_widths(columns: list[list[Item]], lines: list[Line], width: float) -> Layout:
-    """Give columns their x, break them into rows, and shift each row to its place on the page."""
+    """Give columns their x, wrap them into rows, and shift each row to its place on the page."""
     labels, arrivals, bends = ([0.0] * len(columns) for _ in range(3))
     for line in lines:
         c = line.start.column
@@ -262,7 +262,7 @@ def _set_widths(columns: list[list[Item]], lines: list[Line], width: float) -> L
     top = 0.0
     for row in rows:
         inside = [item for k in row for item in columns[k]]
-        before = columns[row.start - 1] if row.start else []  # their lines go on in this row
+        before = columns[row.start - 1] if row.start else []  # their lines continue in this row
         ends = [i.y - shifts[-1] + mine for i in before for _, _, mine in i.right]
         high = min([i.y - i.above for i in inside] + [y - 8 for y in ends])
         low = max([i.y + i.below for i in inside] + [y + 8 for y in ends])

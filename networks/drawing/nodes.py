@@ -8,12 +8,13 @@ from typing import Any
 from ...layers import AddLayer, MulLayer
 from ...layers.nested import leaves
 from ...layers.tree import label, parts
-from ..function_stack import Call, FunctionStack, Value
+from ..function_stack import Call, FunctionStack
+from ..values import Value
 from .layout import Item, Line
 from .texts import backward_lines, forward_lines, full, norm, number
 
 LEADING = 16  # from line to line of the texts, of 13 px
-CHARACTER = 7.6  # the mean width of one, rather too wide
+CHARACTER = 7.6  # the mean width of one, rounded up
 BOLD = 1.15  # times as wide
 SIGNS = {MulLayer: "\u00d7", AddLayer: "+"}
 
@@ -43,7 +44,7 @@ class Edge(Line):
 def nodes_and_edges(
     stack: FunctionStack, results: Any, douts: Any
 ) -> tuple[list[Node], list[Edge]]:
-    """Return what there is to draw: nodes in their columns, and the values between them.
+    """Return what to draw: nodes in their columns, and the values between them.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def nodes_and_edges(
 def _move_to_users(
     calls: list[tuple[Call, Node]], uses: dict[int, list[tuple[Node, int, Any]]]
 ) -> None:
-    """Move calls of values that are used elsewhere too next to where their output is needed."""
+    """Move calls whose inputs are used elsewhere too next to where their output is used."""
     for call, node in reversed(calls):
         users = [use[0].column for _, v in leaves(call.output) for use in uses[id(v)]]
         shared = all(len(uses[id(value)]) > 1 for _, value in leaves(call.inputs))
@@ -127,7 +128,7 @@ def _edge(value: Value, start: Node, port: int, uses: list[tuple[Node, int, Any]
 
 
 def _set_ports(edges: list[Edge], calls: list[tuple[Call, Node]]) -> None:
-    """Turn the numbers of ports into heights, and make the nodes as high as their ports need."""
+    """Convert the numbers of ports to heights, and make the nodes as high as their ports need."""
     arriving: dict[int, int] = {}  # lines of text at the node's inputs
     leaving: dict[int, tuple[int, int]] = {}
     for edge in edges:
@@ -195,7 +196,7 @@ def _rows(kind: str, name: str, lines: list[str]) -> list[tuple[str, str, str]]:
 
 
 def names_width(node: Node) -> float:
-    """Return the width of the column of a box in which the names of its parameters stand."""
+    """Return the width of a box's column of parameter names."""
     widest = _width([name for _, name, _ in node.rows])
     return widest + 12 if widest else 0
 
@@ -209,7 +210,7 @@ def _width(lines: list[str]) -> float:
 
 
 def _spread(values: Any, gradients: Any) -> Any:
-    """Return the gradients in the structure of the values, None for each where there are none."""
+    """Return the gradients in the structure of the values, None where there are none."""
     if not isinstance(values, tuple):
         return gradients
     each = gradients if gradients is not None else (None,) * len(values)

@@ -1,4 +1,4 @@
-"""A picture as SVG: lines, boxes, and texts that are texts."""
+"""A picture as SVG: lines, boxes and texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .layout import Layout
 from .nodes import LEADING, Edge, Node, names_width
 from .texts import full
 
-# Blue and orange, which no common colour blindness confuses; both have a contrast above 4.5.
+# Blue and orange are distinct in all common colour blindness; both have a contrast above 4.5.
 STYLE = """
 .chainrule .page { fill: #ffffff }
 .chainrule text { font: 13px "DejaVu Sans", Verdana, Arial, sans-serif; fill: #1f2328;
@@ -66,7 +66,7 @@ def svg(layout: Layout, nodes: list[Node], edges: list[Edge]) -> str:
 
 
 def _lines(edge: Edge, layout: Layout) -> list[str]:
-    """Draw a value's line column by column, with a dot where it parts."""
+    """Draw a value's line column by column, with a dot where it forks."""
     lines, broken, tips, dots = "", "", "", ""
     last = max((node.column for node, _, _ in edge.ends), default=edge.start.column)
     for column in range(edge.start.column, last):
@@ -74,7 +74,7 @@ def _lines(edge: Edge, layout: Layout) -> list[str]:
         gap, y = layout.gaps[column], item.y + port
         left = item.x + item.width if item is edge.start else layout.gaps[column - 1].end
         lines += f"M{left:.0f} {y:.1f}H{gap.bends:.0f}"
-        if gap.resume != gap.bends:  # goes on in the next row
+        if gap.resume != gap.bends:  # continues in the next row
             broken += f"M{gap.bends:.0f} {y:.1f}h20"
             y += layout.shifts[column + 1] - layout.shifts[column]
             broken += f"M{gap.resume - 22:.0f} {y:.1f}h22"
@@ -97,7 +97,7 @@ def _lines(edge: Edge, layout: Layout) -> list[str]:
 
 
 def _labels(edge: Edge, layout: Layout) -> list[str]:
-    """Write the value above its line and its gradient below; parts of the gradient as they come."""
+    """Write the value above its line and its gradient below, its terms where they arrive."""
     if not edge.ends:
         return []
     gap, y = layout.gaps[edge.start.column], edge.start.y + edge.port

@@ -1,4 +1,4 @@
-"""What a picture writes of a value: its numbers where there are few, else what sums them up."""
+"""The text of a value in a picture: its numbers if there are few, else a summary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def norm(*arrays: Any) -> float:
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Return a number in so many digits, or all of a whole one.
+    """Return a number rounded to some digits, integers in full.
 
     >>> number(220.00000000000003), number(3.3000000000000003), number(784000), number(-1e-9)
     ('220', '3.3', '784000', '-1e-09')

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...layers import Identity
-from ..function_stack import FunctionStack, Graph
+from ..function_stack import FunctionStack
+from ..graph import Graph
 from ..sequential import Branch, Parallel, Sequential
 
 

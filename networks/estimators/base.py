@@ -1,4 +1,4 @@
-"""What both estimators share: the net, the training, and what scikit-learn expects."""
+"""The base class of both estimators: the net, the training, and scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ...layers import Affine, Identity, Layer, ReLU, Sigmoid, Tanh, he_normal, xavier_normal
 from ...layers.base import Array
 from ...layers.checks import as_count
-from ..gradients import value_and_grads
 from ..optimizers import SGD, Adam
 from ..optimizers.schedules import Schedule
 from ..sequential import Sequential
@@ -35,7 +34,7 @@ _ROWS = 1000  # rows that the net predicts at a time
 
 @dataclass(eq=False, repr=False)  # writes the __init__ that scikit-learn reads
 class NetEstimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: the net, the training, and what it takes from scikit-learn."""
+    """Base class of both estimators: the net, the training, and scikit-learn's interface."""
 
     net: MakeNet | None = None
     _: KW_ONLY
@@ -58,26 +57,26 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     verbose: bool = False
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train a new net; with `warm_start`, the one there is.
+        """Train a new net; with `warm_start`, the existing one.
 
         Parameters
         ----------
         X : array of shape (N, D)
-            Inputs; float32 and float64 are kept, and the net takes the same dtype.
+            Inputs; float32 and float64 are kept, and the net has the same dtype.
         y : array of shape (N,) or (N, K)
             Targets.
         sample_weight : array of shape (N,), optional
-            Weight of each row in the loss, at least 0; a row of weight 2 is as one given twice.
+            Weight of each row in the loss, at least 0; a row of weight 2 counts twice.
 
         Returns
         -------
-        self : estimator
+        NetClassifier or NetRegressor
             The estimator itself.
 
         Raises
         ------
         ValueError, TypeError
-            If a parameter, the data or the weights do not fit.
+            If a parameter, the data or the weights are unsuitable.
         FloatingPointError
             If the loss becomes NaN or infinite.
         """
@@ -102,7 +101,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             self._new_net(x)
             self._new_run()
         self._epoch(self._trainer(), x, t, weights)
-        self._forget()
+        self.net_.forget()
         return self
 
     def _prepare(self, X: Any, y: Any, weights: Any, known: bool) -> tuple[Array, Array, Any]:
@@ -139,7 +138,6 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         make = self._dense if self.net is None else self.net
         self.net_ = make(x.shape[1], self.n_outputs_, self._rng)
         self.net_.map_arrays(lambda array: array.astype(x.dtype))
-        self._attributes = {place: set(vars(layer)) for place, layer in self.net_.walk()}
 
     def _new_run(self) -> None:
         self._optimizer = self._new_optimizer()
@@ -183,39 +181,21 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     def _epoch(self, trainer: Trainer, x: Array, t: Array, weights: Any) -> bool:
         """Train for one epoch; return whether it was finished."""
         size: Any = min(200, len(x)) if self.batch_size == "auto" else self.batch_size
-        if weights is None:
-            change = self.batch_transform
-            trainer.fit(x, t, epochs=1, batch_size=size, transform=change, progress=False)
-            loss = trainer.history["loss"][-1]
-        else:
-            loss = self._weighted_epoch(trainer, x, t, weights, size)
+        trainer.fit(
+            *(x, t),
+            epochs=1,
+            batch_size=size,
+            weights=weights,
+            transform=self.batch_transform,
+            progress=False,
+        )
         self._steps = trainer.steps
         if trainer.unfinished is not None:
             warnings.warn(f"{type(self).__name__}: the training was interrupted", stacklevel=4)
             return False
         self.n_iter_ += 1
-        self.loss_curve_.append(loss)
+        self.loss_curve_.append(trainer.history["loss"][-1])
         return True
-
-    def _weighted_epoch(
-        self, trainer: Trainer, x: Array, t: Array, weights: Array, size: Any
-    ) -> float:
-        """Train for one epoch as `Trainer.fit` does, with weights; return the mean loss."""
-        loss, total, weight = trainer.loss, 0.0, 0.0
-        order = self._rng.permutation(len(x))
-        trainer.net.train()
-        for start in range(0, len(x), as_count(size, f"{type(self).__name__}: batch_size")):
-            rows = order[start : start + size]
-            x_batch, t_batch = x[rows], t[rows]
-            if self.batch_transform is not None:
-                x_batch, t_batch = self.batch_transform(x_batch, t_batch, self._rng)
-            value, grads = value_and_grads(trainer.net, loss, x_batch, t_batch, weights[rows])
-            if self.schedule is not None:
-                self._optimizer.lr = float(self.schedule(trainer.steps))
-            self._optimizer.step(trainer.net.params, grads)
-            trainer.steps += 1
-            total, weight = total + value * loss.total, weight + loss.total
-        return total / weight
 
     def _train(self, x: Array, t: Array, weights: Any) -> None:
         """Train for epochs until the loss, or the validation score, improves no more."""
@@ -242,7 +222,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
                 break
         if state is not None:
             self.net_.load_state_dict(state)
-        self._forget()
+        self.net_.forget()
 
     def _hold_out(self, x: Array, t: Array, weights: Any) -> tuple[Array, Array, Any, Any]:
         """Return the rows to train on, and those of the validation, a part by `_rng`."""
@@ -263,9 +243,9 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _minimize(self, x: Array, t: Array, weights: Any) -> None:
         """Train by SciPy's L-BFGS-B on all rows at once."""
-        loss = self._new_loss() if weights is None else _Weighted(self._new_loss(), weights)
         result = minimize(
-            *(self.net_, loss, x, t),
+            *(self.net_, self._new_loss(), x, t),
+            weights=weights,
             options={"maxiter": self.max_iter, "gtol": self.tol},
             callback=lambda iteration, value: self.loss_curve_.append(value),
             progress=bool(self.verbose),
@@ -273,21 +253,14 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = max(1, result.nit)
         if result.nit >= self.max_iter:
             self._warn_not_converged("iterations")
-        self._forget()
+        self.net_.forget()
 
     def _warn_not_converged(self, steps: str) -> None:
         warnings.warn(
-            f"{type(self).__name__}: max_iter={self.max_iter} {steps} are done, and it still "
-            "improves",
+            f"{type(self).__name__}: still improving after max_iter={self.max_iter} {steps}",
             ConvergenceWarning,
             stacklevel=4,
         )
-
-    def _forget(self) -> None:
-        """Drop what the layers saved in the training: its last batch, its gradients."""
-        for place, layer in self.net_.walk():
-            for name in set(vars(layer)) - self._attributes.get(place, set(vars(layer))):
-                delattr(layer, name)
 
     def _outputs(self, X: Any) -> Array:
         """Return the net's outputs for the rows of `X`."""
@@ -304,21 +277,6 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-class _Weighted(Layer):
-    """A loss with the weights of all rows: ``loss.forward(y, t, weights)``."""
-
-    part_names = ("loss",)
-
-    def __init__(self, loss: Any, weights: Array) -> None:
-        self.loss, self.weights = loss, weights
-
-    def forward(self, y: Any, t: Any) -> Any:
-        return self.loss.forward(y, t, self.weights)
-
-    def backward(self, dout: Any = 1.0) -> Any:
-        return self.loss.backward(dout)
 
 
 def _generator(random_state: Any) -> np.random.Generator:

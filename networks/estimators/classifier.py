@@ -28,9 +28,9 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     Parameters
     ----------
     net : function ``net(inputs, outputs, rng)``, optional
-        Makes a new net for D inputs and K outputs, and draws its weights from `rng`. It is given
+        Makes a new net for D inputs and K outputs, and draws its weights from `rng`. Its inputs are
         rows (N, D); a net for images begins with `chainrule.layers.Reshape`. By default a dense
-        net that the next two parameters describe.
+        net described by the next two parameters.
     hidden_layer_sizes : int or sequence of int, default (100,)
         Units of each hidden layer of the default net.
     activation : {"relu", "tanh", "logistic", "identity"}, default "relu"
@@ -55,19 +55,19 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     early_stopping : bool, default False
         Hold out part of the rows, stop by the score there and restore the best weights.
     validation_fraction : float, default 0.1
-        The part that is held out.
+        The fraction to hold out.
     n_iter_no_change : int, default 10
         Stop after more than this many epochs without an improvement by `tol`.
     tol : float, default 1e-4
-        Improvement of the training loss, or of the validation score, that counts.
+        Smallest improvement of the training loss, or of the validation score, that counts.
     warm_start : bool, default False
-        Whether `fit` continues with the net of the fit before.
+        Whether `fit` continues with the net of the previous fit.
     random_state : int, RandomState or None, default None
         Seed of the weights, the order of the rows and what the net draws; None for a new seed.
     verbose : bool, default False
         Print a line per epoch.
     class_weight : dict, "balanced" or None, default None
-        Weight of each class in the loss, by label; "balanced" is inverse to the classes' numbers.
+        Weight of each class in the loss, by label; "balanced" is inverse to the class frequencies.
 
     Attributes
     ----------
@@ -102,18 +102,22 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch on these rows; the net, the optimizer and the Generator go on.
+        """Train for one more epoch on these rows, with the same optimizer and Generator.
 
         Parameters
         ----------
-        X, y, sample_weight
-            As in `fit`.
+        X : array of shape (N, D)
+            Inputs.
+        y : array of shape (N,) or (N, K)
+            Targets.
         classes : array of shape (K,), optional
-            All labels there will be; needed in the first call.
+            All labels that will occur; needed in the first call.
+        sample_weight : array of shape (N,), optional
+            Weight of each row in the loss.
 
         Returns
         -------
-        self : estimator
+        NetClassifier
             The estimator itself.
 
         Raises
@@ -142,13 +146,13 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        y : array of shape (N,) or (N, K)
+        array of shape (N,) or (N, K)
             Labels.
         """
         return self._labels(self._outputs(X))
 
     def predict_proba(self, X: ArrayLike) -> Array:
-        """Return the probability of each class, or of each label: softmax or sigmoid.
+        """Return the probability of each class by softmax, or of each label by sigmoid.
 
         Parameters
         ----------
@@ -157,14 +161,14 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        p : array of shape (N, K)
+        array of shape (N, K)
             Probabilities in the order of `classes_`.
         """
         outputs = self._outputs(X)
         return (Sigmoid() if self._several else Softmax()).forward(outputs)
 
     def decision_function(self, X: ArrayLike) -> Array:
-        """Return the logits; of two classes, how far the second's is above the first's.
+        """Return the logits; for two classes, the second's minus the first's.
 
         Parameters
         ----------
@@ -173,8 +177,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        outputs : array of shape (N, K), for two classes (N,)
-            Above 0 where `predict` gives the second class, or the label.
+        array of shape (N, K), for two classes (N,)
+            Above 0 where `predict` returns the second class, or the label.
         """
         outputs = self._outputs(X)
         two = len(self.classes_) == 2 and not self._several

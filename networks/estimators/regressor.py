@@ -52,16 +52,20 @@ class NetRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch on these rows; the net, the optimizer and the Generator go on.
+        """Train for one more epoch on these rows, with the same optimizer and Generator.
 
         Parameters
         ----------
-        X, y, sample_weight
-            As in `fit`.
+        X : array of shape (N, D)
+            Inputs.
+        y : array of shape (N,) or (N, K)
+            Targets.
+        sample_weight : array of shape (N,), optional
+            Weight of each row in the loss.
 
         Returns
         -------
-        self : estimator
+        NetRegressor
             The estimator itself.
 
         Raises
@@ -81,8 +85,8 @@ class NetRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        y : array of shape (N,) or (N, K)
-            As the targets in `fit`.
+        array of shape (N,) or (N, K)
+            Predicted targets.
         """
         outputs = self._outputs(X)
         return outputs.ravel() if self._one_column else outputs

@@ -52,22 +52,22 @@ def to_onnx(net: Any, *example_inputs: Any) -> ModelProto:
     net : Layer
         The network, which is left as it is.
     *example_inputs : arrays, numbers, or tuples of them
-        What `net.forward` takes; one row of real inputs is enough. The model takes their dtypes
-        and shapes, with any length of the first axis, the batch.
+        What `net.forward` takes; one row of real inputs is enough. The model has inputs of these
+        dtypes and shapes, with any length of the first axis, the batch.
 
     Returns
     -------
     onnx.ModelProto
         ``onnx.save(model, "net.onnx")`` writes it. The input is named ``x``, several inputs
-        ``x_0``, ``x_1``, or ``x_1_0`` in a tuple; outputs likewise ``y``. Weights have the names
-        that they have in `state_dict`.
+        ``x_0``, ``x_1``, or ``x_1_0`` in a tuple; outputs likewise ``y``. Weights have their
+        names in `state_dict`.
 
     Raises
     ------
     ModuleNotFoundError
         If the package onnx is not installed.
     TypeError
-        If a layer has no counterpart, as losses have none; `onnx_operators` tells how to add it.
+        If a layer, such as a loss, has no counterpart; `onnx_operators` shows how to add one.
 
     Notes
     -----

@@ -21,11 +21,29 @@ OPSET, IR_VERSION = 20, 9  # of ONNX 1.15, 2023
 
 @singledispatch
 def onnx_operators(layer: Any, graph: OnnxGraph, *inputs: Any) -> Any:
-    """Write the operators of `layer` to `graph` and return the name of its output.
+    """Write the operators of a layer to the graph.
 
-    The table of `to_onnx`: one function for each class of layers. A layer of your own is added by
-    one that takes the layer, the graph and the names of the inputs, and returns the name of the
-    output, or a tuple of names.
+    The table of `to_onnx`: one function for each class of layers. ``onnx_operators.register`` adds
+    one for a layer of your own.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer, whose class selects the function.
+    graph : OnnxGraph
+        The graph.
+    *inputs : str or tuple of str
+        Names of the inputs.
+
+    Returns
+    -------
+    str or tuple of str
+        Name of the output.
+
+    Raises
+    ------
+    TypeError
+        If no function is registered for the class.
 
     Examples
     --------
@@ -60,7 +78,7 @@ class OnnxGraph:
     values : dict
         The example, array or number, of each input and output of a layer, by name.
     dtype : numpy.dtype
-        That of the output of the layer which is being written.
+        Dtype of the output of the layer that is being written.
     place : str
         The layer's place in the network, such as ``0.block``.
     """
@@ -78,7 +96,20 @@ class OnnxGraph:
         self._taken = set(self._state.values())
 
     def write(self, layer: Any, value: Any) -> Any:
-        """Write `layer`, given the name of its input or a tuple of names; return its output's."""
+        """Write a layer.
+
+        Parameters
+        ----------
+        layer : Layer
+            The layer.
+        value : str or tuple of str
+            Name of its input, or of its inputs.
+
+        Returns
+        -------
+        str or tuple of str
+            Name of its output.
+        """
         outer = self.place, self.dtype
         self.place = self._places.get(id(layer), self.place)
         try:
@@ -92,7 +123,7 @@ class OnnxGraph:
         return out
 
     def add(self, op: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node of the operator `op` and return the name of its output.
+        """Add a node.
 
         Parameters
         ----------
@@ -102,9 +133,14 @@ class OnnxGraph:
             Names of values, ``""`` for one that is left out; arrays become weights, under their
             state names where they have one, of the dtype of the layer's output.
         outputs : int, default 1
-            Number of outputs; with several a tuple of names is returned.
+            Number of outputs.
         **attributes
             Those of the operator.
+
+        Returns
+        -------
+        str or tuple of str
+            Name of the output, or a tuple of several.
         """
         from onnx import helper
 
@@ -114,29 +150,86 @@ class OnnxGraph:
         return tuple(names) if outputs > 1 else names[0]
 
     def real(self, x: str) -> str:
-        """Return `x` in the dtype of the layer's output, as `Layer.as_input` converts integers."""
+        """Convert a value to the dtype of the layer's output, as `Layer.as_input` does integers.
+
+        Parameters
+        ----------
+        x : str
+            Name of the value.
+
+        Returns
+        -------
+        str
+            Name of the converted value.
+        """
         same = np.asarray(self.values[x]).dtype == self.dtype
         return x if same else self.cast(x, self.dtype)
 
     def cast(self, x: str, dtype: Any) -> str:
-        """Return `x` converted to `dtype`."""
+        """Convert a value.
+
+        Parameters
+        ----------
+        x : str
+            Name of the value.
+        dtype : dtype
+            Its new dtype.
+
+        Returns
+        -------
+        str
+            Name of the converted value.
+        """
         from onnx import helper
 
         name: str = self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
         return name
 
     def constant(self, value: Any) -> str:
-        """Return the name of an array or number that is no parameter."""
+        """Add a constant.
+
+        Parameters
+        ----------
+        value : array or number
+            What is no parameter.
+
+        Returns
+        -------
+        str
+            Its name.
+        """
         name = self._new("constant")
         self.weights[name], self.values[name] = np.asarray(value), value
         return name
 
     def maker(self, x: str) -> str:
-        """Return the operator that computes `x`, or ``""`` for an input."""
+        """Return the operator that computes a value.
+
+        Parameters
+        ----------
+        x : str
+            Name of the value.
+
+        Returns
+        -------
+        str
+            Such as "MatMul"; ``""`` for an input.
+        """
         return next((node.op_type for node in self.nodes if x in node.output), "")
 
     def model(self, *example_inputs: Any) -> ModelProto:
-        """Write the network and return the whole model."""
+        """Write the network and return the whole model.
+
+        Parameters
+        ----------
+        *example_inputs : arrays, numbers, or tuples of them
+            Inputs of the network.
+
+        Returns
+        -------
+        onnx.ModelProto
+            The model.
+        """
         from onnx import helper, numpy_helper, shape_inference
 
         given = example_inputs if len(example_inputs) != 1 else example_inputs[0]

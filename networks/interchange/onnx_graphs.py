@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...layers.nested import map_leaves
-from ..function_stack import Graph, Value
+from ..graph import Graph
+from ..values import Value
 from .onnx_graph import OnnxGraph, onnx_operators, pairs
 
 

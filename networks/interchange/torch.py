@@ -1,4 +1,4 @@
-"""Weights from and to PyTorch: the modules of a state dict are paired with the layers of a net."""
+"""Weights from and to PyTorch: the modules of a state dict are matched to the layers of a net."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def from_torch(net: Any, state_dict: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If a layer or a module is left over; then nothing has changed.
+        If a layer or a module remains unmatched; then nothing has changed.
 
     Notes
     -----
-    Each layer takes the first module left whose arrays have its names, according to `torch_names`,
-    and its shapes. A module without bias sets the bias to 0. Modules without weights need no
-    layer, and layers without weights no module.
+    Each layer takes the first remaining module whose arrays have its names, according to
+    `torch_names`, and its shapes. A module without bias sets the bias to 0. Modules without
+    weights need no layer, and layers without weights no module.
     """
     arrays = _arrays(state_dict, "from_torch: state_dict")
     state: dict[str, Array] = {}
@@ -68,8 +68,8 @@ def to_torch(net: Any, like: Mapping[str, Any] | None = None) -> dict[str, Array
     net : Layer
         The network.
     like : mapping from str to tensor or array, optional
-        The state dict of a model whose names are used; by default a module is called as its layer,
-        as in a ``torch.nn.Sequential``.
+        The state dict of a model whose names to use; by default a module has the name of its
+        layer, as in a ``torch.nn.Sequential``.
 
     Returns
     -------
@@ -80,7 +80,8 @@ def to_torch(net: Any, like: Mapping[str, Any] | None = None) -> dict[str, Array
     Raises
     ------
     ValueError
-        If a layer or a module of `like` is left over, or a module has no bias and its layer has.
+        If a layer or a module of `like` remains unmatched, or a module has no bias but its layer
+        has one.
     """
     if like is None:
         found: dict[str, Array] = {}
@@ -102,11 +103,20 @@ def to_torch(net: Any, like: Mapping[str, Any] | None = None) -> dict[str, Array
 
 @singledispatch
 def torch_names(layer: Any) -> dict[str, str]:
-    """Return what PyTorch calls the arrays of `layer`: ``{"W": "weight.T", "b": "bias"}``.
+    """Return PyTorch's names of the arrays of a layer: ``{"W": "weight.T", "b": "bias"}``.
 
-    A matrix that is stored transposed there ends in ``.T``; where PyTorch has two biases that are
-    added, it is ``bias_ih + bias_hh``. A layer of your own is added by ``torch_names.register``;
-    others have the same names there.
+    ``torch_names.register`` adds the names for a layer of your own; by default they are the same.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer, whose class selects the names.
+
+    Returns
+    -------
+    dict of str to str
+        The name of a matrix that PyTorch stores transposed ends in ``.T``; two biases that it adds
+        are ``bias_ih + bias_hh``.
     """
     return {name: name for name in (*layer.param_names, *layer.buffer_names)}
 
@@ -213,7 +223,7 @@ def _layers(net: Any) -> list[tuple[str, Any]]:
                 found.append((f"{place}." if place else "", layer))
         elif len(getattr(layer, "params", [])):
             raise TypeError(
-                f"{label(layer)} at {place!r} is no Layer, whose param_names say what is what"
+                f"{label(layer)} at {place!r} is not a Layer, so its arrays have no names"
             )
     return found
 

@@ -1,4 +1,4 @@
-"""Optimizers, and what goes around them: schedules, clipping, penalties."""
+"""Optimizers, with schedules, clipping and penalties."""
 
 from . import schedules
 from .adaptive import AdaGrad, Adam, AdamW, RMSProp

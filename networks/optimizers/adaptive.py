@@ -1,18 +1,37 @@
-"""Optimizers with a step size of its own for each element: AdaGrad, RMSProp, Adam, AdamW."""
+"""Optimizers with a separate step size for each element: AdaGrad, RMSProp, Adam, AdamW."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.half import wide
 from .base import Optimizer
 from .hyperparameter import hyperparameter, in_range
 
 
-class AdaGrad(Optimizer):
+class _Squaring(Optimizer):
+    """An optimizer whose state holds squares of gradients."""
+
+    def _check(self, grads: Sequence[Array]) -> None:
+        """Raise FloatingPointError before squares, or a long sum of them, become infinite.
+
+        They would stay so, and hold the parameter still for ever after.
+        """
+        for k, g in enumerate(map(wide, grads)):
+            if not np.vdot(g, g) < 1e-4 * _largest(g.dtype) and np.isfinite(g).all():
+                raise FloatingPointError(
+                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square {g.dtype} "
+                    "has no room for; is the loss too large? Trainer has max_norm to clip gradients"
+                )
+
+
+class AdaGrad(_Squaring):
     """``h = h + g^2``, ``p = p - lr * g / (sqrt(h) + eps)``.
 
     Duchi, Hazan, Singer (2011), Adaptive Subgradient Methods for Online Learning and Stochastic
@@ -23,7 +42,7 @@ class AdaGrad(Optimizer):
     lr : float, default 0.01
         Learning rate.
     eps : float, default 1e-10
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
@@ -38,11 +57,11 @@ class AdaGrad(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (h,) = state
-        h += _squared(self, g)
+        h += g * g
         p -= self.lr * g / (np.sqrt(h) + self.eps)
 
 
-class RMSProp(Optimizer):
+class RMSProp(_Squaring):
     """``v = rho * v + (1 - rho) * g^2``, ``p = p - lr * g / (sqrt(v) + eps)``.
 
     Tieleman, Hinton (2012), Lecture 6.5 of Neural Networks for Machine Learning,
@@ -53,9 +72,9 @@ class RMSProp(Optimizer):
     lr : float, default 0.01
         Learning rate.
     rho : float, default 0.99
-        Share of the running mean that is kept, below 1.
+        Decay rate of the running mean, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
@@ -73,13 +92,13 @@ class RMSProp(Optimizer):
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (v,) = state
-        square = _squared(self, g)
+        square = g * g
         v *= self.rho
         v += (1 - self.rho) * square
         p -= self.lr * g / (np.sqrt(v) + self.eps)
 
 
-class Adam(Optimizer):
+class Adam(_Squaring):
     """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``, ``p = p - lr m' / (sqrt(v') + eps)``.
 
     ``m'`` and ``v'`` are m and v over ``1 - b1^t`` and ``1 - b2^t``, at step t. Kingma, Ba (2015),
@@ -92,14 +111,14 @@ class Adam(Optimizer):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.0
         See `Optimizer`.
 
     Notes
     -----
-    What is kept are the sums ``M = b1 M + g`` and ``V = b2 V + g^2``, so that all the constants
-    meet in two numbers a step: ``p = p - rate * M / (sqrt(V) + eps / c)``, where
+    The state holds the sums ``M = b1 M + g`` and ``V = b2 V + g^2``, so that all constants
+    combine into two numbers per step: ``p = p - rate * M / (sqrt(V) + eps / c)``, where
     ``c^2 = (1 - b2) / (1 - b2^t)`` and ``rate = lr (1 - b1) / (1 - b1^t) / c``.
     """
 
@@ -136,7 +155,7 @@ class Adam(Optimizer):
         M, V = state
         b1, b2 = self.betas
         c = math.sqrt((1 - b2) / (1 - b2**self.t))
-        square = _squared(self, g)
+        square = g * g
         V *= b2
         V += square
         del square  # its memory, still in the cache, is the next array's
@@ -150,7 +169,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """``p = p - lr * weight_decay * p``, then as `Adam`: the decay stays out of the moments.
+    """``p = p - lr * weight_decay * p``, then as `Adam`: the decay does not enter the moments.
 
     Loshchilov, Hutter (2019), Decoupled Weight Decay Regularization,
     https://arxiv.org/abs/1711.05101
@@ -162,9 +181,9 @@ class AdamW(Adam):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator from 0.
+        Keeps the denominator away from 0.
     weight_decay : float, default 0.01
-        Share of each parameter that a step with ``lr = 1`` would take away.
+        Decoupled weight decay coefficient.
     """
 
     def __init__(
@@ -183,13 +202,6 @@ class AdamW(Adam):
         return list(grads)
 
 
-def _squared(optimizer: Optimizer, g: Array) -> Array:
-    """``g^2``; infinite in the state, it would hold the parameter still for ever after."""
-    try:
-        with np.errstate(over="raise"):
-            return g * g
-    except FloatingPointError:
-        raise FloatingPointError(
-            f"{optimizer!r}: a gradient of {np.abs(g).max():.3g}, whose square is infinite in "
-            f"{g.dtype}; is the loss too large? Trainer has max_norm to clip gradients"
-        ) from None
+@cache
+def _largest(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).max)

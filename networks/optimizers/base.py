@@ -1,4 +1,4 @@
-"""What every optimizer is: the loop over the parameters, its checks and its state."""
+"""The base class of the optimizers: the loop over the parameters, its checks and its state."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from numpy.typing import ArrayLike
 from ...layers.base import Array
 from ...layers.device import as_numpy, moved
 from ...layers.tree import state as state_of
+from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
 
 class Moments:
-    """What an optimizer keeps for one parameter: its arrays, one per slot, and its step count."""
+    """The state of one parameter: its arrays, one per slot, and its step count."""
 
     def __init__(self, param: Array, arrays: list[Array], t: int) -> None:
         self.param, self.arrays, self.t = param, arrays, t
 
 
 class Optimizer:
-    """What the optimizers share: the loop over the parameters, the checks and the state.
+    """Base class of the optimizers: the loop over the parameters, the checks and the state.
 
     A subclass names its arrays of state in `slots` and its numbers in `settings`, and writes its
     formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps from 1.
 
     The state belongs to the arrays, not to their positions: a parameter that is left out of some
-    steps, since its layer was frozen, later resumes from its own moments and step count.
+    steps, because its layer was frozen, later resumes from its own moments and step count.
 
     Parameters
     ----------
@@ -40,6 +41,11 @@ class Optimizer:
     weight_decay : float
         At least 0; ``weight_decay * p`` is added to each gradient, as if the loss had a term
         ``weight_decay / 2 * |p|^2``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, also when it is assigned later.
     """
 
     slots: tuple[str, ...] = ()
@@ -54,29 +60,37 @@ class Optimizer:
         self._loaded: list[tuple[list[Array], int]] = []  # a state that has met no parameters yet
 
     def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Move the parameters in place against their gradients.
+        """Update the parameters in place.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            The trained arrays, such as ``net.params``.
+        grads : sequence of arrays
+            Their gradients, in the same order.
 
         Raises
         ------
         ValueError
-            If the gradients do not have the parameters' number and shapes, or the parameters do
-            not match the loaded state; then nothing has changed.
+            If the gradients do not have the parameters' number and shapes, a parameter is
+            read-only, two share memory without being one array, or they do not match the loaded
+            state; then nothing has changed.
         TypeError
-            If a parameter is not of a floating dtype.
+            If they are not lists of arrays, or a parameter is not of a floating dtype.
+        FloatingPointError
+            If the optimizer squares the gradients, and one is too large for that; then nothing has
+            changed.
         """
-        if [p.shape for p in params] != [g.shape for g in grads]:
-            shapes, came = [p.shape for p in params], [g.shape for g in grads]
-            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
-        found, slots = [self._moments.get(id(p)) for p in params], len(self.slots)
-        if self._loaded or not all(m is not None and len(m.arrays) == slots for m in found):
-            self._begin(params)
+        if not self._knows(params, grads):
+            self._begin(params, grads)
+        self._check(grads)
         if self.weight_decay:
             grads = self._decay(params, grads)
         steps = self.t
         for p, g in zip(params, grads, strict=True):
             moments = self._moments[id(p)]
             moments.t = self.t = moments.t + 1
-            if p.dtype == np.float16:
+            if p.itemsize == 2:
                 g = g.astype(_wide(g))
             if p.size <= _BLOCK:
                 self._update(p, g, *moments.arrays)
@@ -85,6 +99,9 @@ class Optimizer:
                     self._update(*block)
         self.t = steps + 1
 
+    def _check(self, grads: Sequence[Array]) -> None:
+        """Raise if there is a gradient with which no step can be made; nothing has changed yet."""
+
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
 
@@ -92,13 +109,18 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Copies of all that the next step depends on: class, settings, step counts and slots.
+        """Return copies of all that the next step depends on.
 
         Parameters
         ----------
         params : dict of str to array, optional
             The parameters by the names that the state should have; those without moments are left
             out. By default they are numbered in the order in which the optimizer met them.
+
+        Returns
+        -------
+        dict of str to array
+            Class, hyperparameters, step counts and the arrays of the slots.
         """
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
         state |= {name: np.array(getattr(self, name)) for name in self.settings}
@@ -118,7 +140,9 @@ class Optimizer:
     def load_state_dict(
         self, state: Mapping[str, ArrayLike], params: Mapping[str, Array] | None = None
     ) -> None:
-        """Resume from a `state_dict` of the same class; the settings become the saved ones.
+        """Resume from the `state_dict` of an optimizer of the same class.
+
+        The hyperparameters become the saved ones.
 
         Parameters
         ----------
@@ -131,8 +155,8 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            If it is of another class, names are missing or unknown, or a value is none that a
-            state can have; then nothing has changed.
+            If it is of another class, names are missing or unexpected, or a value is out of range;
+            then nothing has changed.
         """
         new = {name: np.array(as_numpy(value)) for name, value in state.items()}
         name, fresh = type(self).__name__, copy.copy(self)
@@ -167,11 +191,11 @@ class Optimizer:
             if any(a.dtype.kind != "f" or a.dtype == np.float16 for a in arrays):
                 raise ValueError(f"{fresh!r}: the state holds {list(map(kind, arrays))}")
             if not all(np.isfinite(a).all() for a in arrays):
-                raise ValueError(f"{fresh!r}: the state holds something else than finite numbers")
+                raise ValueError(f"{fresh!r}: the state holds numbers that are not finite")
         if params is not None and fresh._loaded:
             if not old and (unknown := sorted(set(names) - set(params))):
                 raise ValueError(
-                    f"{fresh!r}: the state is for {unknown[:5]}, which the net has not"
+                    f"{fresh!r}: the state is for {unknown[:5]}, which the net does not have"
                 )
             fresh._bind(list(params.values()) if old else [params[k] for k in names])
         vars(self).update(vars(fresh))
@@ -198,16 +222,27 @@ class Optimizer:
     def check_fits(self, params: Sequence[Array]) -> None:
         """Raise unless the optimizer can continue with `params`.
 
+        Parameters
+        ----------
+        params : sequence of arrays
+            The trained arrays.
+
         Raises
         ------
         ValueError
-            If a loaded state is for parameters of other shapes or dtypes.
+            If a loaded state is for parameters of other shapes or dtypes, a parameter is read-only,
+            or two share memory without being one array.
         TypeError
             If a parameter is not of a floating dtype.
         """
         for k, p in enumerate(params):
             if p.dtype.kind != "f":
                 raise TypeError(f"{self!r}: parameter {k} is of dtype {p.dtype}, expected floats")
+            if isinstance(p, np.generic):
+                raise TypeError(f"{self!r}: parameter {k} is a number, expected an array")
+            if isinstance(p, np.ndarray) and not p.flags.writeable:
+                raise ValueError(f"{self!r}: parameter {k} is read-only; train a copy of it")
+        check_memory([(f"parameter {k}", p) for k, p in enumerate(params)])
         if not self._loaded:
             return
         theirs = [f"{_wide(p)}{list(p.shape)}" for p in params]
@@ -225,8 +260,24 @@ class Optimizer:
             }
             self._loaded = []
 
-    def _begin(self, params: Sequence[Array]) -> None:
-        """Give moments to the parameters that have none."""
+    def _knows(self, params: Sequence[Array], grads: Sequence[Array]) -> bool:
+        """Whether there are moments for all parameters, and the gradients have their shapes."""
+        if self._loaded or not (type(params) is type(grads) is list and len(params) == len(grads)):
+            return False
+        slots = len(self.slots)
+        for p, g in zip(params, grads, strict=True):
+            moments = self._moments.get(id(p))
+            if moments is None or len(moments.arrays) != slots:
+                return False
+            if p.shape != getattr(g, "shape", None):
+                return False
+        return True
+
+    def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        """Check what came, and give moments to the parameters that have none."""
+        shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
+        if shapes != came:
+            raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
         self.check_fits(params)
         self._bind(params)
         for p in params:
@@ -242,6 +293,15 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
         return f"{type(self).__name__}({settings})"
+
+
+def _shapes(optimizer: Optimizer, name: str, arrays: Sequence[Array]) -> list[tuple[int, ...]]:
+    try:
+        if not isinstance(arrays, np.ndarray):
+            return [array.shape for array in arrays]
+    except (AttributeError, TypeError):
+        pass
+    raise TypeError(f"{optimizer!r}: {name} is {arrays!r:.60}, expected a list of arrays")
 
 
 def _wide(array: Array) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""Gradients kept from growing too large."""
+"""Gradient clipping, by the norm of all gradients or by value."""
 
 from __future__ import annotations
 
@@ -11,16 +11,27 @@ from ...layers.base import Array
 from ...layers.checks import as_number
 
 
-def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
+def clip_gradients(
+    grads: Sequence[Array], max_norm: float, norm: float | None = None
+) -> list[Array]:
     """``g * min(1, max_norm / |g|)``, where ``|g|`` is the norm of all gradients together.
 
     Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks,
     https://proceedings.mlr.press/v28/pascanu13.html
 
+    Parameters
+    ----------
+    grads : sequence of arrays
+        All gradients of a step.
+    max_norm : float
+        Maximum norm, positive.
+    norm : float, optional
+        ``|g|``, if it is known, as with gradients that are spread over machines.
+
     Returns
     -------
     list of arrays
-        The very arrays that came if they are short enough, else new ones: `grads` stays as it is.
+        The same arrays if their norm is small enough, else new ones: `grads` stays as it is.
 
     Raises
     ------
@@ -30,15 +41,39 @@ def clip_gradients(grads: Sequence[Array], max_norm: float) -> list[Array]:
         If `max_norm` is not a positive number.
     """
     max_norm = _positive(max_norm, "clip_gradients: max_norm")
+    norm = global_norm(grads) if norm is None else norm
+    return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
+
+
+def global_norm(grads: Sequence[Array]) -> float:
+    """Return the norm of all gradients together, ``|g|``.
+
+    Raises
+    ------
+    FloatingPointError
+        If a gradient holds a NaN or an infinite value.
+    """
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if not math.isfinite(norm):
         _check_finite(grads)
         norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads))
-    return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
+    return norm
 
 
 def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
-    """Each number of each gradient moved into ``[-max_value, max_value]``, in new arrays.
+    """Clip each element of each gradient to ``[-max_value, max_value]``.
+
+    Parameters
+    ----------
+    grads : sequence of arrays
+        The gradients, which stay as they are.
+    max_value : float
+        The limit, positive.
+
+    Returns
+    -------
+    list of arrays
+        New arrays.
 
     Raises
     ------

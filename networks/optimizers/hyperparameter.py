@@ -1,4 +1,4 @@
-"""Hyperparameters: Python floats in their range, whatever kind of number they came as."""
+"""Hyperparameters: checked, and converted to Python floats."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class _Hyperparameter:
     """Checks what is assigned and leaves it in the instance's ``__dict__`` under its own name.
 
     There is no ``__get__``: Python then reads the attribute from that ``__dict__`` without a call,
-    as quickly as any other. For want of one mypy would take the attribute for this class, so
-    `hyperparameter` is said to return Any, and the classes annotate their attributes.
+    as quickly as any other. Without one mypy would infer this class as the attribute's type, so
+    `hyperparameter` returns Any, and the classes annotate their attributes.
     """
 
     def __init__(self, below: float) -> None:

@@ -1,6 +1,6 @@
 """Penalties on large weights: a term of the loss that depends on the parameters alone.
 
-They count the arrays of two axes and more: weights and filters, but no biases and no scales.
+They apply to arrays of two or more axes: to weights and kernels, not to biases and scales.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class L2:
     Parameters
     ----------
     strength : float
-        At least 0.
+        Factor of the penalty, at least 0.
     """
 
     strength: float = hyperparameter()
@@ -28,11 +28,35 @@ class L2:
         self.strength = strength
 
     def value(self, params: Sequence[Array]) -> float:
-        """Return the penalty."""
+        """Return the penalty.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            All trained arrays.
+
+        Returns
+        -------
+        float
+            The term to add to the loss.
+        """
         return self.strength / 2 * sum(float(np.square(W).sum()) for W in params if W.ndim > 1)
 
     def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
-        """Return the gradients of the loss and the penalty together; `grads` stays as it is."""
+        """Return the gradients with those of the penalty added.
+
+        Parameters
+        ----------
+        grads : sequence of arrays
+            Gradients of the loss; they stay as they are.
+        params : sequence of arrays
+            All trained arrays, in the same order.
+
+        Returns
+        -------
+        list of arrays
+            Gradients of loss and penalty together.
+        """
         return [
             g + self.strength * W if W.ndim > 1 else g for g, W in zip(grads, params, strict=True)
         ]
@@ -44,7 +68,7 @@ class L1:
     Parameters
     ----------
     strength : float
-        At least 0.
+        Factor of the penalty, at least 0.
     """
 
     strength: float = hyperparameter()
@@ -53,11 +77,35 @@ class L1:
         self.strength = strength
 
     def value(self, params: Sequence[Array]) -> float:
-        """Return the penalty."""
+        """Return the penalty.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            All trained arrays.
+
+        Returns
+        -------
+        float
+            The term to add to the loss.
+        """
         return self.strength * sum(float(np.abs(W).sum()) for W in params if W.ndim > 1)
 
     def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
-        """Return the gradients of the loss and the penalty together; `grads` stays as it is."""
+        """Return the gradients with those of the penalty added.
+
+        Parameters
+        ----------
+        grads : sequence of arrays
+            Gradients of the loss; they stay as they are.
+        params : sequence of arrays
+            All trained arrays, in the same order.
+
+        Returns
+        -------
+        list of arrays
+            Gradients of loss and penalty together.
+        """
         return [
             g + self.strength * np.sign(W) if W.ndim > 1 else g
             for g, W in zip(grads, params, strict=True)

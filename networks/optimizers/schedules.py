@@ -12,20 +12,61 @@ Schedule = Callable[[int], float]
 
 
 def constant(lr: float) -> Schedule:
-    """``lr`` at every step."""
+    """``lr`` at every step.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+
+    Returns
+    -------
+    function of the step
+        The learning rate.
+    """
     lr = as_number(lr, "constant: lr")
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    """``lr * factor^(step // every)``: a staircase."""
+    """``lr * factor^(step // every)``: a staircase.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate at the start.
+    every : int
+        Steps between two reductions.
+    factor : float, default 0.1
+        Factor of a reduction.
+
+    Returns
+    -------
+    function of the step
+        The learning rate.
+    """
     lr, factor = as_number(lr, "step_decay: lr"), as_number(factor, "step_decay: factor")
     every = as_count(every, "step_decay: every")
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
-    """``lr * factor^(step / every)``: the staircase made smooth."""
+    """``lr * factor^(step / every)``: exponential decay.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate at the start.
+    factor : float
+        Factor that is reached after `every` steps.
+    every : int, default 1
+        Number of these steps.
+
+    Returns
+    -------
+    function of the step
+        The learning rate.
+    """
     lr, factor = as_number(lr, "exponential: lr"), as_number(factor, "exponential: factor")
     every = as_count(every, "exponential: every")
     return lambda step: lr * factor ** (step / every)
@@ -36,6 +77,20 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
 
     Loshchilov, Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts,
     https://arxiv.org/abs/1608.03983
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate at the start.
+    steps : int
+        Steps until `final` is reached.
+    final : float, default 0.0
+        Learning rate at the end.
+
+    Returns
+    -------
+    function of the step
+        The learning rate.
     """
     lr, final = as_number(lr, "cosine: lr"), as_number(final, "cosine: final")
     steps = as_count(steps, "cosine: steps")
@@ -51,6 +106,18 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
 
     Goyal et al. (2017), Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour,
     https://arxiv.org/abs/1706.02677
+
+    Parameters
+    ----------
+    schedule : function of the step
+        The schedule to begin slowly.
+    steps : int
+        Steps of the warm-up.
+
+    Returns
+    -------
+    function of the step
+        The learning rate.
     """
     steps = as_count(steps, "warm_up: steps")
     return lambda step: schedule(step) * min(1, (step + 1) / steps)
@@ -65,19 +132,29 @@ def reduce_on_plateau(
 ) -> Callable[[Any], None]:
     """``lr = lr * factor`` after each `patience` epochs without a lower value of `monitor`.
 
-    Give it to `Trainer.fit` as ``after_epoch``; the Trainer has no other schedule then. It keeps
-    nothing to itself but reads the trainer's history, so that a resumed training repeats it.
+    Pass it to `Trainer.fit` as ``after_epoch``; the Trainer must not have a schedule too. It has no
+    state but reads the trainer's history, so that a resumed training repeats it.
 
     Parameters
     ----------
     factor : float, default 0.1
-        Between 0 and 1.
+        Factor of a reduction, between 0 and 1.
     patience : int, default 10
-        Epochs to wait since the least value, and since the last reduction.
+        Epochs to wait since the lowest value, and since the last reduction.
     monitor : str, default "validation_loss"
-        Column of the history, whose least value is the best.
+        Column of the history, whose lowest value is the best.
     min_delta : float, default 0.0
-        A value is lower if it is lower by more than this.
+        Smallest decrease that counts as an improvement.
+
+    Returns
+    -------
+    function of the Trainer
+        What `Trainer.fit` calls after each epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range; later, if the Trainer has a schedule.
     """
     name = "reduce_on_plateau"
     factor, min_delta = (

@@ -22,11 +22,16 @@ class SGD(Optimizer):
     lr : float, default 0.1
         Learning rate.
     momentum : float, default 0.0
-        Share of the last step that is kept, below 1.
+        Momentum coefficient, below 1.
     nesterov : bool, default False
-        Look one step of momentum ahead.
+        Use Nesterov momentum.
     weight_decay : float, default 0.0
         See `Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or `nesterov` is set without momentum.
     """
 
     settings = ("lr", "momentum", "nesterov", "weight_decay")
@@ -47,7 +52,7 @@ class SGD(Optimizer):
 
     @property
     def nesterov(self) -> bool:
-        """Whether to look one step of momentum ahead."""
+        """Whether to use Nesterov momentum."""
         return self._nesterov
 
     @nesterov.setter
@@ -59,7 +64,7 @@ class SGD(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # it follows from momentum
-        """The velocity, where there is momentum."""
+        """Return the names of the arrays of state: the velocity, where there is momentum."""
         return ("v",) if self.momentum else ()
 
     def _update(self, p: Array, g: Array, *state: Array) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,43 +19,44 @@ from ...layers.checks import as_count
 from ...layers.nested import leaves, map_leaves
 from ..gradients import params_only
 from ..network import Network, call
+from .shares import separate, shares
 
 
 class DataParallel(Network):
-    """``y = net(x)``, each thread with a share of the rows;  ``dW`` is the sum over the shares.
+    """``y = net(x)``, with a share of the rows per thread;  ``dW`` is the sum over the shares.
 
     The first share runs on the net itself, the others on copies that share its parameters. After
-    `backward` the net's own gradients are the sums. A share has at least two rows, so that a small
+    `backward` the net's own gradients are the sums. A share has at least two rows, so a small
     batch has fewer shares.
 
     Parameters
     ----------
     net : Layer
-        A net whose output has one row for each row of its inputs, and which treats each row alone
-        (for BatchNorm see below). Its state and indices are those of the DataParallel too: files
-        that one has saved, the other can load.
+        A net whose output has one row for each row of its inputs, and which treats each row
+        separately (for BatchNorm see below). The DataParallel has the same state: either can load
+        a file that the other saved.
     threads : int, default 2
-        The largest number of shares, and of threads.
+        Maximum number of shares, and of threads.
 
     Raises
     ------
     ImportError
         If threadpoolctl is not installed.
     ValueError
-        From `forward`, if the input arrays have different numbers of rows, or an output has
-        another number.
+        If `threads` is below 1; from `forward`, if the input arrays have different numbers of
+        rows, or an output has another number.
 
     Notes
     -----
     Arrays are split along their first axis; Python numbers go to every share. BatchNorm normalizes
     each share by the share's mean and variance; its running averages become the mean of the shares'
-    averages, weighted by rows. A layer that draws, such as Dropout, uses its own Generator in the
+    averages, weighted by rows. A random layer, such as Dropout, uses its own Generator in the
     first share and a Generator seeded from its state in each further share: equal seeds give equal
     bits for an equal number of threads.
 
-    Meanwhile BLAS is held to one thread, because its threads would compete with these; see
-    `one_blas_thread`. Convolution nets gain most. Products of large matrices, as dense nets have
-    them, are faster by the threads of BLAS.
+    Meanwhile BLAS is limited to one thread, because its threads would compete with these; see
+    `one_blas_thread`. Convolutional nets gain most. For the large matrix products of dense nets,
+    BLAS's own threads are faster.
     """
 
     part_names = ("layers",)  # the name that a state leaves out
@@ -101,10 +101,8 @@ class DataParallel(Network):
                 "expected an equal number in all of them"
             )
         (n,) = rows
-        count = max(1, min(self.threads, n // 2))
-        ends = [n * k // count for k in range(count + 1)]
-        slices = [slice(*both) for both in pairwise(ends)]
-        nets = [self.layers, *(_copy(self.layers, k) for k in range(1, count))]
+        slices = shares(n, self.threads)
+        nets = [self.layers, *(_copy(self.layers, k) for k in range(1, len(slices)))]
         return [_Share(*both) for both in zip(nets, slices, strict=True)]
 
     def _each(self, run: Callable[[_Share], Any]) -> list[Any]:
@@ -150,11 +148,16 @@ class DataParallel(Network):
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, in all of the process, until the last who asked for it has left.
+    """Limit BLAS to one thread, in the whole process, until all such contexts have ended.
 
     `DataParallel` enters it in forward and in backward, `Trainer.fit` around all of its steps: if
-    BLAS starts its threads in between, they spin for a while after the work and slow the next
+    BLAS used its threads in between, they would spin for a while after the work and slow the next
     shares down.
+
+    Returns
+    -------
+    context manager
+        For a ``with`` statement.
     """
     global _holders, _limit
     with _lock:
@@ -182,7 +185,7 @@ _limit: Any = None
 
 @cache
 def _blas() -> Any:
-    """Return the controller of the loaded libraries' threads; to find them takes a millisecond."""
+    """Return the controller of the loaded libraries' threads; finding them takes a millisecond."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
@@ -265,7 +268,7 @@ def _copy(net: Any, number: int) -> Any:
         attributes |= {name: copied(value) for name, value in attributes.items()}
     for made in list(memo.values()):
         if isinstance(made, np.random.Generator):
-            _reseed(made, number)
+            separate(made.bit_generator, number)
     return twin
 
 
@@ -274,13 +277,6 @@ def _grads(layer: Any) -> list[Array]:
     if hasattr(layer, "param_names"):
         return [grad for n in layer.param_names if (grad := vars(layer).get(f"d{n}")) is not None]
     return list(getattr(layer, "grads", ()))
-
-
-def _reseed(rng: np.random.Generator, number: int) -> None:
-    """Move the copy of a Generator to a stream of its own, which follows from its state."""
-    seed = np.random.SeedSequence([number, *rng.integers(2**32, size=4, dtype=np.uint32).tolist()])
-    bits = rng.bit_generator
-    bits.state = type(bits)(seed).state
 
 
 def _sum_gradients(shares: Sequence[_Share]) -> None:

@@ -1,25 +1,24 @@
-"""Checks, made before a training starts, of what it is given."""
+"""Checks of the arguments of `Trainer`, `fit` and `minimize`, made before the training."""
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...layers import Layer
 from ...layers.checks import as_count, as_number
 from ...layers.losses import Loss
+from ...layers.nested import leaves
 from ...layers.tree import state
 from ...layers.undeclared import check_declared
 from ..gradients import as_result
 from .batches import Batches
 from .checkpoint import check_can_save
 from .evaluation import by_name
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 
 def check_net(caller: str, net: Any) -> None:
@@ -58,7 +57,8 @@ def check_trainer(
         _check(callable(schedule), "Trainer", "schedule", schedule, "a function of the step")
         as_result("Trainer: schedule", schedule(0))
         if not hasattr(optimizer, "lr"):
-            raise TypeError(f"Trainer: schedule sets lr, which {type(optimizer).__name__} has not")
+            kind = type(optimizer).__name__
+            raise TypeError(f"Trainer: schedule sets lr, which {kind} does not have")
     if penalty is not None:
         fits = _has(penalty, "value", "add_to")
         _check(fits, "Trainer", "penalty", penalty, "L1(strength) or L2(strength)")
@@ -92,7 +92,7 @@ def check_fit(
 
 
 def as_validation(validation: Any, data: Batches) -> tuple[dict[str, Batches], float | None]:
-    """Return the validation sets by name, and the fraction of the data that is to be one."""
+    """Return the validation sets by name, or the fraction of the data to hold out."""
     caller = "Trainer.fit: validation"
     if isinstance(validation, Real) and not isinstance(validation, bool):
         share = float(validation)
@@ -115,7 +115,7 @@ def as_validation(validation: Any, data: Batches) -> tuple[dict[str, Batches], f
 def as_monitor(
     monitor: Any, patience: Any, min_delta: Any, sets: dict[str, Batches], share: float | None
 ) -> tuple[str, int]:
-    """Return the column to watch, and -1 if its greatest value is the best, else 1."""
+    """Return the column to watch, and -1 if its maximum is the best, else 1."""
     if not as_number(min_delta, "Trainer.fit: min_delta") >= 0:
         raise ValueError(f"Trainer.fit: min_delta is {min_delta}, expected at least 0")
     names = list(sets) if share is None else ["validation"]
@@ -133,26 +133,25 @@ def as_monitor(
         best = "min"
     if best not in ("min", "max"):
         raise ValueError(
-            f"Trainer.fit: monitor is {monitor!r}; is the least or the greatest the best? "
-            f"write monitor=({column!r}, 'max') or 'min'"
+            f"Trainer.fit: monitor is {monitor!r}, expected ({column!r}, 'max') "
+            f"or ({column!r}, 'min')"
         )
     return column, 1 if best == "min" else -1
 
 
-def warn_of_bytes(trainer: Trainer, x: Any) -> None:
+def warn_of_bytes(caller: str, net: Any, x: Any) -> None:
     """Warn of images of bytes up to 255, on which few nets can train.
 
-    Two axes may hold indices too, which are no images: they are taken for images only if the first
-    parameter has as many rows as they have columns.
+    An array of two axes may hold indices: it counts as images only if the first parameter has as
+    many rows as it has columns.
     """
-    if x.dtype != np.uint8 or x.ndim < 2:
-        return
-    if x.ndim == 2 and trainer.net.params[0].shape[:1] != x.shape[1:]:
-        return
-    if x[:1000].max() > 1:
-        trainer.warn_once(
-            "Trainer.fit: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)"
-        )
+    rows = net.params[0].shape[:1]
+    for _, array in leaves(x):
+        shape = np.shape(array)
+        images = len(shape) > 2 or (len(shape) == 2 and shape[1:] == rows)
+        if images and getattr(array, "dtype", None) == np.uint8 and array.max(initial=0) > 1:
+            message = f"{caller}: x holds bytes (uint8) beyond 1; scale them, x / np.float32(255)"
+            warnings.warn(message, stacklevel=3)
 
 
 def check_saving(trainer: Any, checkpoint: Any, checkpoint_every: Any) -> None:
@@ -168,7 +167,7 @@ def check_saving(trainer: Any, checkpoint: Any, checkpoint_every: Any) -> None:
 
 
 def check_minimize(net: Any, loss: Any, options: Any, callback: Any) -> None:
-    """Raise TypeError or ValueError if `minimize` cannot be run so."""
+    """Raise TypeError or ValueError if these do not make a `minimize`."""
     check_net("minimize", net)
     check_loss("minimize", loss)
     if options is not None:

@@ -1,4 +1,4 @@
-"""Batches of rows of arrays, which are checked and never copied as a whole, or of an iterable.
+"""Batches of the rows of arrays, which are checked and never copied as a whole, or of an iterable.
 
 Inputs and targets are arrays or nested tuples of arrays, for nets of several inputs and outputs.
 """
@@ -6,18 +6,19 @@ Inputs and targets are arrays or nested tuples of arrays, for nets of several in
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from ...layers.base import Array
-from ...layers.checks import as_count
+from ...layers.checks import as_count, check_real
 from ...layers.device import moved
 from ...layers.nested import at, leaves, map_leaves
 from ...layers.tree import layers_of, own_params
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
+Share = Callable[[int], slice]  # which of so many rows
 _BLOCK = 1_000_000  # numbers checked at a time
 
 
@@ -35,16 +36,16 @@ class Batches:
     drop_last : bool, default False
         Leave out a last batch that is smaller.
     caller : str
-        What the errors begin with.
+        Beginning of the error messages.
 
     Raises
     ------
     TypeError
-        If the arrays do not hold real numbers, x is alone and no iterable of batches, or an
-        iterable comes with an option that only arrays can follow.
+        If the arrays do not hold real numbers, x alone is no iterable of batches, or an option
+        that needs arrays comes with an iterable.
     ValueError
-        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is no
-        integer of at least 1.
+        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is not
+        an integer of at least 1.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Batches:
                 if len(array) != count:
                     raise ValueError(
                         f"{self.caller}: {first} has {count} rows and {place} {len(array)}, "
-                        "expected as many in each"
+                        "expected equal numbers"
                     )
                 if found := nonfinite(array):
                     raise ValueError(f"{self.caller}: {place}{found}, expected finite numbers")
@@ -108,7 +109,7 @@ class Batches:
 
     @property
     def count(self) -> int | None:
-        """Number of batches, None if it is not known beforehand."""
+        """Number of batches, None if it is not known in advance."""
         if self.samples is None:
             return None
         return self.samples // self.size if self.drop_last else -(-self.samples // self.size)
@@ -116,20 +117,31 @@ class Batches:
     def subset(self, rows: Array) -> Self:
         """Return batches of some rows of the arrays, which are not copied."""
         part = copy.copy(self)
-        part.rows, part.samples = rows, len(rows)
-        part.size = min(self.size, len(rows))
+        part.rows, part.samples = rows if self.rows is None else self.rows[rows], len(rows)
+        part.size = min(self.size, max(len(rows), 1))
         return part
 
+    def shared(self, share: Share) -> Self:
+        """Return batches of a share of all rows; of an iterable, itself: each rank has its own."""
+        if self.samples is None or share(self.samples) == slice(0, self.samples):
+            return self
+        return self.subset(np.arange(self.samples)[share(self.samples)])
+
     def few(self) -> Batches | None:
-        """Return two rows or the first batch to try things on; None if that might use it up."""
+        """Return two rows or the first batch for a trial; None if that might use up an iterable."""
         if self.iterable is None:
-            return self.subset(np.arange(2) if self.rows is None else self.rows[:2])
+            return self.subset(np.arange(min(2, self.samples or 0)))
         if isinstance(self.iterable, list) and self.iterable:
             return Batches(self.iterable[:1], caller=self.caller)
         return None
 
-    def once(self, order: Array | None = None, start: int = 0) -> Iterator[Batch]:
-        """Go through the data once, from batch `start` on; `order` is one of the rows of arrays."""
+    def once(
+        self, order: Array | None = None, start: int = 0, share: Share | None = None
+    ) -> Iterator[Batch]:
+        """Iterate over the data once, from batch `start` on, with the rows of arrays in `order`.
+
+        `share` selects rows of each batch; an iterable's batches are taken as they come.
+        """
         if self.iterable is not None:
             yield from self._given(self.iterable, start)
             return
@@ -137,7 +149,10 @@ class Batches:
             order = self.rows if order is None else self.rows[order]
         for k in range(start, self.count or 0):
             i = k * self.size
-            rows = slice(i, i + self.size) if order is None else order[i : i + self.size]
+            stop = min(i + self.size, self.samples or 0)
+            mine = share(stop - i) if share else slice(0, stop - i)
+            rows: Any = slice(i + mine.start, i + mine.stop)
+            rows = rows if order is None else order[rows]
             yield _take(self.x, rows), _take(self.t, rows), _take(self.weights, rows)
 
     def _given(self, batches: Iterable[Any], start: int) -> Iterator[Batch]:
@@ -147,8 +162,8 @@ class Batches:
                 yield as_batch(f"{self.caller}: batch {i}", batch)
         if i < 0:
             raise ValueError(
-                f"{self.caller}: the iterable gave no batch; a generator runs only once, "
-                "so give a list or an object whose __iter__ starts anew"
+                f"{self.caller}: the iterable yields no batch; a generator runs only once, "
+                "so pass a list or an object whose __iter__ starts anew"
             )
 
 
@@ -163,15 +178,7 @@ def as_rows(name: str, value: Any) -> Any:
         found = as_array(value)
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if isinstance(found, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first")
-    if found.dtype.kind not in "fiub":
-        hint = ""
-        if found.dtype.kind in "US":
-            hint = "; np.unique(labels, return_inverse=True) numbers them"
-        elif found.dtype == object and found.ndim == 0:
-            hint = " (a sparse matrix? x.toarray())"
-        raise TypeError(f"{name} is of dtype {found.dtype}, expected real numbers{hint}")
+    check_real(found, name)
     if found.ndim == 0 or len(found) == 0:
         hint = "; a tuple is several arrays" if name.endswith("]") else ""
         raise ValueError(
@@ -181,7 +188,7 @@ def as_rows(name: str, value: Any) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """Return `value` as an array; those of other libraries that follow NumPy's protocols stay."""
+    """Return `value` as an array; one of another library with NumPy's protocols is kept."""
     if type(value) is np.ndarray or isinstance(value, np.ma.MaskedArray):
         return value
     if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray):
@@ -204,12 +211,6 @@ def as_batch(name: str, value: Any, *, arrays: bool = True) -> Batch:
         map_leaves(as_array, t),
         weights if weights is None else as_array(weights),
     )
-
-
-def rows_of(value: Any) -> int:
-    """Return the number of rows of a batch's targets; a number alone is one row."""
-    _, first = next(leaves(value))
-    return len(first) if np.ndim(first) else 1
 
 
 def joined(parts: list[Any]) -> Any:
@@ -243,7 +244,7 @@ def home_of(net: Any) -> Any:
 def nonfinite(array: Array) -> str:
     """Say where the first NaN or infinite value is and what it is, or return ``""``.
 
-    Goes through the rows in blocks, so that little of a `numpy.memmap` is in memory at a time.
+    It reads the rows in blocks, so that little of a `numpy.memmap` is in memory at a time.
     """
     if array.dtype.kind != "f":
         return ""
@@ -260,7 +261,7 @@ def nonfinite(array: Array) -> str:
 
 
 def _take(value: Any, rows: Any) -> Any:
-    """``array[rows]`` of each array, by a fifth faster where NumPy would not copy all of it."""
+    """``array[rows]`` of each array; `take` is a fifth faster where it does not copy the whole."""
     if isinstance(value, tuple):
         return tuple(_take(part, rows) for part in value)
     if value is None or isinstance(rows, slice):

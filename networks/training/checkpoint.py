@@ -26,7 +26,7 @@ _OLD_FORMAT = 2  # of version 0.1.0
 
 
 def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Find before a training what would keep `save_training` from saving it.
+    """Check before a training that `save_training` will be able to save it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
         if not callable(getattr(trainer.optimizer, name, None)):
             raise TypeError(
                 f"{type(trainer.optimizer).__name__} has no {name}(), which a checkpoint needs: "
-                "state_dict() returns arrays by name, load_state_dict(state) goes on from them"
+                "state_dict() returns arrays by name, load_state_dict(state) resumes from them"
             )
     check_writable(path)
 
@@ -47,10 +47,10 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
 def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
     """Write the state of `trainer` to `path`.
 
-    That is the state of the net and of the optimizer, the history, how far a `fit` is, and every
-    `numpy.random.Generator` that is `trainer.rng` or that attributes, lists, tuples and dicts of
-    net, loss, optimizer, schedule or penalty lead to, however deep. Not saved are the data, the
-    options, and what a function or the transform of a `fit` keeps for itself.
+    That is the state of the net and of the optimizer, the history, the position within a `fit`,
+    and every `numpy.random.Generator` of every rank: `trainer.rng` and those in attributes, lists,
+    tuples and dicts of net, loss, optimizer, schedule or penalty, at any depth. Not saved are the
+    data, the options, and what a function or the transform of a `fit` stores itself.
 
     Raises
     ------
@@ -59,15 +59,22 @@ def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
     ValueError
         If an array of a state holds Python objects.
     """
+    generators = generators_of(trainer)[1]
+    states = trainer.ranks.gather([bits.state for bits in generators])
+    trainer.ranks.first(lambda: _write(path, trainer, states))
+
+
+def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[Any]]) -> None:
+    """Write the state, of which each rank has its own Generators."""
     check_can_save(path, trainer)
     run = trainer.unfinished
-    places, generators = _generators(trainer)
     text = {
         "format": _FORMAT,
         "steps": trainer.steps,
         "losses": len(trainer.history.step_losses),
-        "places": places,
-        "generators": [g.state for g in generators],
+        "places": generators_of(trainer)[0],
+        "generators": generators[0],
+        "ranks": generators[1:],
         "epochs": trainer.history.epochs,
         "run": run and _without_arrays(run),
         "frozen": _frozen(trainer.net),
@@ -90,9 +97,9 @@ def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
     Raises
     ------
     ValueError
-        If the file is damaged or does not fit; then nothing has changed.
+        If the file is damaged or does not match; then nothing has changed.
     """
-    arrays = read_npz(path)
+    arrays = trainer.ranks.first(lambda: read_npz(path))
     try:
         saved = _Saved(arrays)
         saved.check_fits(trainer)
@@ -119,7 +126,7 @@ class _Saved:
         self.net, self.optimizer = _of("net", arrays), _of("optimizer", arrays)
         # Files written before named the attribute that holds a net's layers.
         places = {name.replace(".layers.", "."): kind for name, kind in text["places"].items()}
-        self.places, self.generators = places, text["generators"]
+        self.places, self.generators = places, [text["generators"], *text.get("ranks", ())]
         self.steps = text["steps"]
         if type(self.steps) is not int or not 0 <= self.steps < 2**63:
             raise ValueError(f"steps is {self.steps!r:.60}, expected an integer from 0 to 2^63 - 1")
@@ -129,7 +136,7 @@ class _Saved:
         losses, rows = arrays["step_losses"].tolist(), text["epochs"]
         numbers = [*losses, *(number for row in rows for number in row.values())]
         if not isinstance(rows, list) or not all(isinstance(n, int | float) for n in numbers):
-            raise ValueError("the history holds something else than numbers")
+            raise ValueError("the history holds values that are not numbers")
         self.history = History()
         self.history.step_losses, self.history.epochs = losses, rows
         self.run = None
@@ -140,7 +147,7 @@ class _Saved:
             self.run.check()
 
     def check_fits(self, trainer: Trainer) -> None:
-        """Raise if `trainer` is of another make; it stays as it is."""
+        """Raise if `trainer` is constructed differently; it stays as it is."""
         net = trainer.net.state_dict()
         _check_same("parameters or buffers", self.net, net)
         trainer.net.matched_state(self.net)
@@ -148,15 +155,15 @@ class _Saved:
             _check_same("best weights", self.run.best_weights, net)
             trainer.net.matched_state(self.run.best_weights)
         if unknown := sorted(set(self.frozen) - {place for place, _ in walk(trainer.net)}):
-            raise ValueError(f"frozen are {unknown}, which the net has not")
+            raise ValueError(f"frozen are {unknown}, which the net does not have")
         if isinstance(trainer.optimizer, Optimizer):
             _load_optimizer(copy.copy(trainer.optimizer), self.optimizer, trainer.net)
         else:
             copy.deepcopy(trainer.optimizer).load_state_dict(self.optimizer)
-        places, generators = _generators(trainer)
+        places, generators = generators_of(trainer)
         if places != self.places:
             raise ValueError(f"the Generators are {places}, the checkpoint has {self.places}")
-        states = list(zip(generators, self.generators, strict=True))
+        states = [pair for rank in self.generators for pair in zip(generators, rank, strict=True)]
         if self.run:
             drawn = (self.run.order_state, self.run.split_state)
             states += [(trainer.rng.bit_generator, s) for s in drawn if s is not None]
@@ -170,8 +177,16 @@ class _Saved:
         for place, layer in walk(trainer.net):
             if (place in self.frozen) != getattr(layer, "frozen", False):
                 layer.frozen = place in self.frozen
-        for generator, saved in zip(_generators(trainer)[1], self.generators, strict=True):
-            generator.state = saved
+        generators, ranks = generators_of(trainer)[1], trainer.ranks
+        same = len(self.generators) == ranks.size
+        for bits, saved in zip(generators, self.generators[ranks.rank if same else 0], strict=True):
+            bits.state = saved
+        if not same:
+            ranks.separate(generators)
+            trainer.warn_once(
+                f"Trainer.resume: the checkpoint is of {len(self.generators)} ranks, these are "
+                f"{ranks.size}: layers and transforms that draw will draw other numbers"
+            )
         trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
 
 
@@ -203,22 +218,22 @@ def _frozen(net: Any) -> list[str]:
 
 
 def _from_old(text: dict[str, Any]) -> dict[str, Any]:
-    """Return the text of an older file as it is written now.
+    """Convert the text of an older file to the present format.
 
-    The loss of the batches done of an epoch cannot be carried over: that epoch's counts the rest.
+    The loss of an unfinished epoch's batches is not in it: that epoch's loss is of the others.
     """
     run = text["run"]
     if run is not None:
         run = dict(run)
         if not (isinstance(run.pop("loss"), float) and isinstance(run.pop("rows"), int)):
-            raise ValueError("a run's loss and rows are no numbers")
+            raise ValueError("a run's loss and rows are not numbers")
         new = vars(Run(None, None, True))
         added = ("drop_last", "share", "sums", "split_state", "stopped")
         run = run | {"best_value": run.pop("best_loss")} | {name: new[name] for name in added}
     return text | {"run": run, "frozen": []}
 
 
-def _generators(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
+def generators_of(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
     """Return the kind and number of the Generator at each place, and the numbered ones."""
     roots = ("rng", "net", "loss", "optimizer", "schedule", "penalty")
     places: dict[str, list[Any]] = {}

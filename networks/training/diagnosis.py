@@ -1,4 +1,4 @@
-"""Where a NaN or an infinite value came from: asked only once the loss is not finite."""
+"""Find where a NaN or an infinite value came from, once the loss is not finite."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .batches import as_array, nonfinite
 
 
 def find_nonfinite(net: Any, x: Any, t: Any) -> str:
-    """Say what first became NaN or infinite: the batch, a parameter, a layer's output, the loss.
+    """Return what first became NaN or infinite: the batch, a parameter, a layer's output, the loss.
 
-    The net runs forward once more, in a copy, and stays as it is.
+    A copy of the net runs forward once more; the net stays as it is.
     """
     try:
         if found := _nonfinite("x", x) or _nonfinite("t", t):
@@ -25,18 +25,18 @@ def find_nonfinite(net: Any, x: Any, t: Any) -> str:
         return (
             _parameter(layers)
             or _first_output(net, layers, x)
-            or "all layers gave finite values, so it arose in the loss"
+            or "the outputs of all layers are finite, so it arose in the loss"
         )
     except Exception as error:  # which must not hide that the loss is not finite
         return f"the search for its origin failed: {type(error).__name__}: {error}"
 
 
 def _parameter(layers: dict[str, Any]) -> str:
-    """Find what the step before spoilt; a bad gradient flows back, so look from the end."""
+    """Find a parameter that the previous step made so, from the end: a bad gradient flows back."""
     for place, layer in reversed(layers.items()):
         for name, array in state(layer).items():
             if found := _nonfinite(name, array):
-                return f"before the step already, {found} in {_where(place, layer)}"
+                return f"already before the step, {found} in {_where(place, layer)}"
     return ""
 
 
@@ -51,7 +51,7 @@ def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
 
 
 def _watch(layer: Any, where: str, found: list[str]) -> None:
-    """Let the layer's forward add to `found` an output that is not finite."""
+    """Make the layer's forward add an output that is not finite to `found`."""
     forward = layer.forward
 
     def watched(*inputs: Any, **options: Any) -> Any:

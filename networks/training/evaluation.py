@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import SumLoss
 from ...layers.device import as_numpy
 from ...layers.nested import map_leaves
 from ..gradients import as_result, loss_of
-from .batches import Batches, cast, home_of, joined, placed, rows_of
+from ..mean_loss import MeanLoss, parts_of, rows_of
+from ..parallel.mpi import Ranks
+from .batches import Batches, cast, home_of, joined, placed
 from .metrics import accuracy
 
 Metric = Callable[[Any, Any], float]
@@ -21,42 +22,56 @@ Metrics = Sequence[Metric] | Mapping[str, Metric]
 
 
 def evaluate(
-    net: Any, loss: Any, batches: Batches, metrics: Metrics | None = None
+    net: Any,
+    loss: Any,
+    batches: Batches,
+    metrics: Metrics | None = None,
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
     """Return the loss over all batches, in evaluation mode, and each metric of all their rows.
 
-    By default the metric is `accuracy` where the targets are labels, an integer for each row; rows
-    that the loss ignores are left out.
+    By default the metric is `accuracy` if the targets are labels, an integer for each row; rows
+    that the loss ignores are left out. Each rank runs the net on its rows, rank 0 does the rest.
     """
+    ranks = ranks or Ranks()
     home, mean = home_of(net), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []
-    for x, t, weights in batches.once():
+    for x, t, weights in batches.shared(ranks.share).once():
         x, (t, weights) = cast(x, home), placed((t, weights), home)
         y = net.predict(*x) if type(x) is tuple else net.predict(x)
-        mean.add(loss, loss_of(loss, y, t, weights), rows_of(t))
+        value, rows = loss_of(loss, y, t, weights), rows_of(t)
+        mean.add(parts_of(loss, value, rows), value, rows)
         if metrics is None and _are_labels(y, t):
             y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
             named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
         if named:
             outputs.append(map_leaves(as_numpy, y))
             targets.append(map_leaves(as_numpy, t))
-    found = mean.values()
-    if named:
-        y, t = _all_rows(outputs), _all_rows(targets)
-        found |= {n: as_result(f"metric {n}", metric(y, t)) for n, metric in named.items()}
-    return found
+    gathered = ranks.gather((mean.sums, outputs, targets))
+
+    def found() -> dict[str, float]:
+        whole = MeanLoss()
+        for sums, _, _ in gathered:
+            whole.join(sums)
+        if not named:
+            return whole.values()
+        y, t = (_all_rows([part for found in gathered for part in found[k]]) for k in (1, 2))
+        return whole.values() | {
+            n: as_result(f"metric {n}", metric(y, t)) for n, metric in named.items()
+        }
+
+    return ranks.first(found)
 
 
 def try_evaluation(
     net: Any, loss: Any, batches: Batches, metrics: Metrics | None
 ) -> list[str] | None:
-    """Return the names that `evaluate` would give, or raise what it would, seen on two rows.
+    """Return the names that `evaluate` would return, or raise its error, found on two rows.
 
-    None says that one cannot know, since an iterable may run only once.
-
-    A metric may need more of them, such as rows of every class: only if all rows fail it counts.
+    None means unknown, since an iterable may run only once. A metric may need more rows, such as
+    some of every class: it fails only if it fails on all rows.
     """
     few = batches.few()
     if few is None:
@@ -86,7 +101,7 @@ def _all_rows(parts: list[Any]) -> Any:
     try:
         return joined(parts)
     except ValueError as error:
-        error.add_note("a metric is of all rows at once, so that batches must fit together")
+        error.add_note("a metric is evaluated on all rows at once, so batches must have one shape")
         raise
 
 
@@ -98,7 +113,7 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
     TypeError
         If it is no sequence or dict of functions.
     ValueError
-        If two have one name, or one that of the loss.
+        If two have the same name, or one has that of the loss.
     """
     is_dict = isinstance(metrics, Mapping)
     functions = list(metrics.values()) if is_dict else metrics
@@ -111,7 +126,7 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
         if name == "loss" or name in named:
             raise ValueError(
                 f"{caller}: {name!r} names two metrics, or the loss and a metric; "
-                "give each a name of its own: metrics={name: metric, ...}"
+                "give them different names: metrics={name: metric, ...}"
             )
         named[name] = metric
     return named
@@ -120,54 +135,3 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
 def _name(metric: Any) -> str:
     metric = getattr(metric, "func", metric)  # of a functools.partial
     return getattr(metric, "__name__", type(metric).__name__)
-
-
-class MeanLoss:
-    """The loss of several batches as if they were one: ``sum(loss * total) / sum(total)``.
-
-    ``total`` is what the loss divided by; a sum is added up, and a loss without ``total`` counts by
-    its rows. A `SumLoss` is put together from the means of its parts, each with its own totals.
-
-    Parameters
-    ----------
-    sums : list of [float, float, float], optional
-        Go on from these: for each part what it counts, the sum and the sum of the totals, which
-        is 0 for a loss that is added up.
-    """
-
-    def __init__(self, sums: list[list[float]] | None = None) -> None:
-        self.sums = [] if sums is None else sums
-
-    def add(self, loss: Any, value: float, rows: int) -> None:
-        """Add a batch whose loss has just been computed; `value` may hold a penalty beside it."""
-        parts = _parts(loss, value, rows)
-        if len(parts) > 1:  # of a SumLoss; a penalty is what is more
-            rest = value - sum(factor * part for factor, part, _ in parts)
-            parts.append((1.0, rest, float(rows)))
-        if not self.sums:
-            self.sums += [[factor, 0.0, 0.0] for factor, _, _ in parts]
-        for entry, (_, part, total) in zip(self.sums, parts, strict=True):
-            entry[1] += part if total is None else part * total
-            entry[2] += total or 0.0
-
-    def values(self) -> dict[str, float]:
-        """Return the ``loss``, and ``loss_0``, ``loss_1``, ... of the parts of a `SumLoss`."""
-        means = [part / total if total else part for _, part, total in self.sums]
-        if len(means) == 1:
-            return {"loss": means[0]}
-        factors = [factor for factor, _, _ in self.sums]
-        loss = sum(f * mean for f, mean in zip(factors, means, strict=True))
-        return {"loss": loss} | {f"loss_{k}": mean for k, mean in enumerate(means[:-1])}
-
-
-def _parts(loss: Any, value: float, rows: int) -> list[tuple[float, float, float | None]]:
-    """Return for each part of a loss what it counts, its latest value, and what that is over."""
-    if isinstance(loss, SumLoss):
-        return [
-            (factor * f, part, total)
-            for factor, inner, v in zip(loss.weights, loss.losses, loss.values, strict=True)
-            for f, part, total in _parts(inner, v, rows)
-        ]
-    if getattr(loss, "reduction", "mean") != "mean":
-        return [(1.0, value, None)]
-    return [(1.0, value, float(getattr(loss, "total", rows)))]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def new_figure(caller: str, width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches. Unknown to pyplot, it needs no closing.
+    """Return an empty figure of this size in inches, not registered with pyplot.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def new_figure(caller: str, width: float, height: float) -> Figure:
 
 @cache
 def _kind() -> Any:
-    """Make the class when it is first needed, since importing matplotlib takes a while."""
+    """Make the class when it is first needed, since importing matplotlib is slow."""
     from matplotlib.figure import Figure
 
     class ShownFigure(Figure):

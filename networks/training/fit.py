@@ -1,4 +1,4 @@
-"""The loop over the epochs, and how far it is: what a resume in the middle of an epoch needs."""
+"""The loop over the epochs, and its position, from which `fit` resumes even within an epoch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
-from .batches import Batches, as_batch, cast, home_of, rows_of
-from .evaluation import MeanLoss, Metrics, evaluate
-from .interruption import Interruption
+from ..mean_loss import MeanLoss, rows_of
+from .batches import Batches, as_batch, cast, home_of
+from .evaluation import Metrics, evaluate
+from .interruption import Interrupted, Interruption
 from .progress import Progress, epoch_line
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ class Run:
     Attributes
     ----------
     samples, batch_size, shuffle, drop_last, share
-        The data and how they are cut: None and None for an iterable of batches, and the fraction
+        The data and how they are split: None and None for an iterable of batches, and the fraction
         that is held out for validation, or None.
     epoch : int
         Epochs done.
     batch : int
-        Batches done of the epoch after them.
+        Batches done of the next epoch.
     sums : list of [float, float, float]
         The loss of these batches, as `MeanLoss` adds it up.
     split_state, order_state : dict or None
         State of the Generator before it drew the held-out rows, and this epoch's order; None
         before that.
     best_value, waited, best_weights
-        For early stopping: the best value, the epochs since, the net's state then.
+        For early stopping: the best value, the epochs since, and the net's state at that time.
     stopped : bool
         Whether a StopIteration has ended the fit.
     """
@@ -61,7 +62,7 @@ class Run:
     stopped: bool = False
 
     def check(self) -> None:
-        """Raise ValueError if a value is none that a run can have."""
+        """Raise ValueError if a value is not possible."""
         sizes = [n for n in (self.samples, self.batch_size) if n is not None]
         counts = [self.epoch, self.batch, self.waited, *sizes]
         if not (
@@ -74,7 +75,7 @@ class Run:
             and isinstance(self.split_state, dict | None)
             and isinstance(self.order_state, dict | None)
         ):
-            raise ValueError(f"no run can be {self!s:.500}")
+            raise ValueError(f"the unfinished fit is not possible: {self!s:.500}")
 
     def resume(self, old: Run | None) -> Run:
         """Return the old run, which must be over the same data, or without one this run."""
@@ -85,7 +86,7 @@ class Run:
             if mine != theirs:
                 raise ValueError(
                     f"Trainer.fit: {name} is {mine}, but {theirs} in the unfinished fit; "
-                    "set trainer.unfinished = None to begin anew"
+                    "set trainer.unfinished = None to start anew"
                 )
         return old
 
@@ -110,7 +111,7 @@ class Run:
         return rng.permutation(samples)
 
     def end_epoch(self) -> None:
-        """Begin the next epoch."""
+        """Start the next epoch."""
         self.epoch += 1
         self.batch, self.sums, self.order_state = 0, [], None
 
@@ -141,7 +142,7 @@ class Fit:
     epochs: int
     patience: int | None
     min_delta: float
-    monitor: tuple[str, int]  # the column, and -1 where its greatest value is the best
+    monitor: tuple[str, int]  # the column, and -1 if its maximum is the best
     after_step: Callable[[Any], Any] | None
     after_epoch: Callable[[Any], Any] | None
     checkpoint: Any
@@ -162,28 +163,32 @@ class Fit:
             row = self._end_epoch(start)
             if run.epoch % -(-self.epochs // 100) == 0 or run.epoch == self.epochs:
                 shown.line(epoch_line(row, run.epoch, self.epochs))
+            trainer.ranks.check_equal(trainer.net)
             self._call(self.after_epoch)
             if self.checkpoint is not None:
                 trainer.save(self.checkpoint)
-            interruption.check()
+            if trainer.ranks.interrupted(interruption.noted):
+                raise Interrupted
 
     def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
-        run, trainer = self.run, self.trainer
+        run, trainer, ranks = self.run, self.trainer, self.trainer.ranks
         home = home_of(trainer.net)
-        order = run.order(trainer.rng, self.data.samples)
+        order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
         loss = MeanLoss(run.sums)
-        for x, t, weights in self.data.once(order, run.batch):
+        batches = self.data.once(order, run.batch, ranks.share)
+        for x, t, weights in batches if self.data.iterable is None else ranks.steps(batches):
             trainer.unfinished = None  # an error from here on may leave half a step
-            if self.transform is not None:
+            if self.transform is not None and rows_of(t):
                 if order is None:  # these are the caller's own arrays, or views of them
                     x, t = copy.deepcopy((x, t))
                 x, t, changed = as_batch(
-                    "Trainer.fit: what transform gave", self.transform(x, t, trainer.rng)
+                    "Trainer.fit: the result of transform", self.transform(x, t, trainer.rng)
                 )
                 weights = weights if changed is None else changed
             value = trainer.train_step(cast(x, home), t, weights)
             trainer.history.step_losses.append(value)
-            loss.add(trainer.loss, value, rows_of(t))
+            parts, rows = ranks.parts(trainer.loss, value, t)
+            loss.add(parts, value, rows)
             run.batch += 1
             trainer.unfinished = run
             shown.step()
@@ -194,7 +199,8 @@ class Fit:
                 if self.checkpoint is not None:
                     trainer.save(self.checkpoint)
                 return
-            interruption.check()
+            if trainer.ranks.interrupted(interruption.noted):
+                raise Interrupted
 
     def _end_epoch(self, start: float) -> dict[str, float]:
         """Evaluate, and add the epoch's row to the history."""
@@ -205,9 +211,9 @@ class Fit:
         }
         row |= MeanLoss(run.sums).values()
         for name, batches in self.sets.items():
-            found = evaluate(trainer.net, trainer.loss, batches, self.metrics)
+            found = evaluate(trainer.net, trainer.loss, batches, self.metrics, trainer.ranks)
             row |= {f"{name}_{column}": value for column, value in found.items()}
-        row["seconds"] = perf_counter() - start
+        row = trainer.ranks.first(lambda: row | {"seconds": perf_counter() - start})
         trainer.unfinished = None  # until the run and the history agree again
         if self.patience is not None:
             column, sign = self.monitor
@@ -220,10 +226,11 @@ class Fit:
         return row
 
     def _call(self, function: Callable[[Any], Any] | None) -> None:
-        """Call a function of the user's, which may change the net's mode or freeze a part of it."""
+        """Call a user's function, which may change the net's mode or freeze a part of it."""
         if function is not None:
             try:
                 function(self.trainer)
             except StopIteration:
                 self.run.stopped = True
+            self.run.stopped = self.trainer.ranks.any(self.run.stopped)
             self.trainer.net.train()

@@ -1,9 +1,10 @@
-"""How large the values and gradients are in each layer: vanishing gradients are seen here."""
+"""Gradient flow: the norms of values and gradients layer by layer, to see them vanish."""
 
 from __future__ import annotations
 
 import copy
 import math
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def gradient_flow(net: Any, loss: Any, x: Any, t: Any) -> GradientFlow:
-    """Run one step forward and backward, and take the norms of what passes each layer.
+    """Run one step forward and backward, and record the norms of what passes each layer.
 
     It runs on a copy, in the net's mode; net, loss and Generators stay as they are.
 
@@ -36,7 +37,7 @@ def gradient_flow(net: Any, loss: Any, x: Any, t: Any) -> GradientFlow:
     Returns
     -------
     GradientFlow
-        Its ``rows``, one per layer that has no parts; it prints as a table and has ``plot()``.
+        Its ``rows``, one per layer without parts; it prints as a table and has ``plot()``.
     """
     net, loss = copy.deepcopy((net, loss))
     squares: dict[str, dict[str, float]] = {}
@@ -97,18 +98,18 @@ class GradientFlow:
 
 def _measure(layer: Any, found: dict[str, float]) -> None:
     """Let forward and backward of a layer add up the squares of the output and of dout."""
-    forward, backward = layer.forward, layer.backward
+    kind = type(layer)
 
-    def measured_forward(*inputs: Any, **options: Any) -> Any:
-        out = forward(*inputs, **options)
+    def forward(self: Any, *inputs: Any, **options: Any) -> Any:
+        out = kind.forward(self, *inputs, **options)
         found["output"] += _square(out)
         return out
 
-    def measured_backward(dout: Any) -> Any:
+    def backward(self: Any, dout: Any) -> Any:
         found["dout"] += _square(dout)
-        return backward(dout)
+        return kind.backward(self, dout)
 
-    layer.forward, layer.backward = measured_forward, measured_backward
+    layer.forward, layer.backward = MethodType(forward, layer), MethodType(backward, layer)
 
 
 def _square(value: Any) -> float:

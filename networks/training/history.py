@@ -1,9 +1,10 @@
-"""What training has recorded: losses, metrics and times."""
+"""History: the losses, metrics and times of a training."""
 
 from __future__ import annotations
 
 import csv
 import math
+import re
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,16 @@ class History:
         return f"History({steps} steps, {epochs} epochs of {', '.join(self.names) or 'nothing'})"
 
     def to_csv(self, path: str | PathLike[str], *, steps: bool = False) -> None:
-        """Write one line an epoch, or with `steps` one a step: its number, from 1, and its loss.
+        """Write one line per epoch, or with `steps` one per step.
 
-        A cell is empty where the number is missing or NaN.
+        A cell is empty if the number is missing or NaN.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file, which is overwritten.
+        steps : bool, default False
+            Write each step's number, from 1, and its loss.
         """
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -68,39 +76,39 @@ class History:
                 writer.writerows(zip(*columns, strict=True))
 
     def plot(self) -> Figure:
-        """Draw the losses, and beside them the metrics where there are any, over the steps.
+        """Draw the losses, and beside them their parts and the metrics, if any, over the steps.
 
         Returns
         -------
         matplotlib Figure
-            Jupyter shows it; save it with ``figure.savefig(path)``. Unknown to pyplot, it needs no
-            closing.
+            Jupyter shows it; save it with ``figure.savefig(path)``. It is not registered with
+            pyplot and need not be closed.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         """
-        shown = ("epoch", "step", "seconds")
-        lines = [n for n in self.names if n == "loss" or n.endswith("_loss")]
-        metrics = [n for n in self.names if n not in shown and n not in lines]
-        columns = 2 if metrics else 1
-        figure = new_figure("History.plot", 5 * columns, 3.5)
-        losses, *others = figure.subplots(1, columns, squeeze=False)[0]
-        steps = range(1, len(self.step_losses) + 1)
-        losses.plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="loss of each step")
-        ends = self["step"] if self.epochs else []
-        for name in lines:
-            losses.plot(ends, self[name], marker=".", label=_label(name))
-        losses.set(xlabel="step", ylabel="loss")
-        if min(self.step_losses, default=0) > 0:
-            losses.set_yscale("log")
-        losses.legend()
-        for axes in others:
-            for name in metrics:
-                axes.plot(ends, self[name], marker=".", label=_label(name))
+        lines = [n for n in self.names if n not in ("epoch", "step", "seconds")]
+        losses = [n for n in lines if n == "loss" or n.endswith("_loss")]
+        parts = [n for n in lines if re.search(r"(^|_)loss_\d+$", n)]
+        metrics = [n for n in lines if n not in losses + parts]
+        panels = [("loss", losses)]
+        if parts:
+            panels.append(("part of the loss", parts))
+        if metrics:
             single = metrics[0].removeprefix("validation_").replace("_", " ")
-            axes.set(xlabel="step", ylabel=single if len(metrics) == 1 else "metric")
+            panels.append((single if len(metrics) == 1 else "metric", metrics))
+        figure = new_figure("History.plot", 5 * len(panels), 3.5)
+        grid = figure.subplots(1, len(panels), squeeze=False)[0]
+        steps = range(1, len(self.step_losses) + 1)
+        grid[0].plot(steps, self.step_losses, color="0.8", linewidth=0.8, label="loss of each step")
+        if min(self.step_losses, default=0) > 0:
+            grid[0].set_yscale("log")
+        for axes, (title, names) in zip(grid, panels, strict=True):
+            for name in names:
+                axes.plot(self["step"], self[name], marker=".", label=_label(name))
+            axes.set(xlabel="step", ylabel=title)
             axes.legend()
         return figure
 

@@ -9,23 +9,18 @@ from typing import Self
 
 
 class Interrupted(BaseException):
-    """Raised by `Interruption.check` and nothing else: so it always comes between two steps."""
+    """Raised by `Fit` between two steps, and by nothing else."""
 
 
 class Interruption:
-    """Within it the first Ctrl-C is noted, for `check` to raise; a second is raised at once.
+    """Within this context the first Ctrl-C is recorded; a second is raised at once.
 
-    Does nothing outside the main thread, or where the program handles SIGINT itself.
+    It does nothing outside the main thread, or if the program handles SIGINT itself.
     """
 
     def __init__(self) -> None:
         self.noted = False
         self._ours = False
-
-    def check(self) -> None:
-        """Raise Interrupted if there was a Ctrl-C."""
-        if self.noted:
-            raise Interrupted
 
     def __enter__(self) -> Self:
         if (

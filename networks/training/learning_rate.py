@@ -1,4 +1,4 @@
-"""Which learning rates a training bears: the loss while the rate grows from step to step."""
+"""Learning rate range test: the loss while the learning rate grows from step to step."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def learning_rate_range(
 ) -> LearningRateCurve:
     """Train a copy for some steps while the learning rate grows by a constant factor.
 
-    The copy starts from the trainer's state; the trainer stays as it is. It ends early where the
-    loss is not finite or four times the least. Smith (2017), Cyclical Learning Rates for Training
-    Neural Networks, https://arxiv.org/abs/1506.01186
+    The copy starts from the trainer's state; the trainer stays as it is. The test ends early if the
+    loss is not finite or exceeds four times the lowest. Smith (2017), Cyclical Learning Rates for
+    Training Neural Networks, https://arxiv.org/abs/1506.01186
 
     Parameters
     ----------
     trainer : Trainer
-        Its schedule is left out.
+        Its schedule is not used.
     x, t : arrays of shape (N, ...) or nested tuples of them
         Inputs and targets.
     batch_size : int
@@ -50,11 +50,12 @@ def learning_rate_range(
     Returns
     -------
     LearningRateCurve
+        Its ``rates`` and ``losses``; it has ``plot()``.
 
     Raises
     ------
     ValueError, TypeError
-        If the arguments make no range.
+        If the rates do not increase, or a number is out of range.
     """
     caller = "learning_rate_range"
     lowest, highest = (
@@ -65,7 +66,7 @@ def learning_rate_range(
     if not 0 < lowest < highest or steps < 2:
         raise ValueError(
             f"{caller}: {steps} steps from {lowest} to {highest}, expected at least 2 steps from a "
-            "positive number to a greater one"
+            "positive number to a larger one"
         )
     data = Batches(x, t, as_count(batch_size, f"{caller}: batch_size"), caller=caller)
     trial = copy.deepcopy(trainer)
@@ -98,6 +99,7 @@ class LearningRateCurve:
     Attributes
     ----------
     rates, losses : list of float
+        One number per step.
     """
 
     def __init__(self, rates: list[float], losses: list[float]) -> None:
@@ -124,5 +126,5 @@ class LearningRateCurve:
         best = min(range(len(self.losses)), key=self.losses.__getitem__)
         return (
             f"LearningRateCurve({len(self.rates)} steps from {self.rates[0]:.3g} to "
-            f"{self.rates[-1]:.3g}, least loss {self.losses[best]:.4g} at {self.rates[best]:.3g})"
+            f"{self.rates[-1]:.3g}, lowest loss {self.losses[best]:.4g} at {self.rates[best]:.3g})"
         )

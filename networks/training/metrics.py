@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
-from ...layers.checks import as_count
+from ...layers.checks import as_count, check_real, check_unmasked
 from ...layers.device import as_numpy
 from .figure import new_figure
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def accuracy(y: ArrayLike, t: ArrayLike, *, ignore_index: int | None = None) -> float:
-    """Fraction of the rows whose greatest entry is at the label.
+    """Return the fraction of the rows whose largest entry is at the label.
 
     Parameters
     ----------
     y : array of shape (N, K) or (..., K)
         Logits, probabilities or scores of K classes, at least two.
     t : array of shape (N,) or (...), or of that of y
-        Integer labels, or a distribution for each row, whose greatest entry is the label.
+        Integer labels, or a distribution for each row, whose largest entry is the label.
     ignore_index : int, optional
         Rows with this label are left out.
 
@@ -54,18 +54,18 @@ def top_k_accuracy(
     ignore_index: int | None = None,
     caller: str = "top_k_accuracy",
 ) -> float:
-    """Fraction of the rows whose label is among the `k` greatest entries.
+    """Return the fraction of the rows whose label is among the `k` largest entries.
 
-    Of equal entries the first count. As a metric: ``partial(top_k_accuracy, k=3)``.
+    Among equal entries the first count. As a metric: ``partial(top_k_accuracy, k=3)``.
 
     Parameters
     ----------
     y : array of shape (N, K) or (..., K)
         Logits, probabilities or scores of K classes, at least two.
     t : array of shape (N,) or (...), or of that of y
-        Integer labels, or a distribution for each row, whose greatest entry is the label.
+        Integer labels, or a distribution for each row, whose largest entry is the label.
     k : int, default 5
-        How many entries count.
+        Number of entries.
     ignore_index : int, optional
         Rows with this label are left out.
     caller : str
@@ -103,7 +103,7 @@ def confusion_matrix(
     y : array of shape (N, K) or (..., K)
         Logits, probabilities or scores of K classes, at least two.
     t : array of shape (N,) or (...), or of that of y
-        Integer labels, or a distribution for each row.
+        Integer labels, or a distribution for each row, whose largest entry is the label.
     ignore_index : int, optional
         Rows with this label are left out.
 
@@ -135,7 +135,7 @@ def confusion_matrix(
 
 
 class ConfusionMatrix(np.ndarray[Any, Any]):
-    """Counts by the true class, one row each, and the predicted class, one column each."""
+    """Counts by true class, one per row, and predicted class, one per column."""
 
     def plot(self, names: list[str] | None = None) -> Figure:
         """Draw the counts; each row is shaded by its fractions.
@@ -143,7 +143,7 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
         Parameters
         ----------
         names : list of str, optional
-            What the classes are called; by default their numbers.
+            Names of the classes; by default their numbers.
 
         Returns
         -------
@@ -176,11 +176,14 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
 
 
 def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
+    for name, value in (("y", y), ("t", t)):
+        check_unmasked(value, f"{caller}: {name}")
+        check_real(as_numpy(value), f"{caller}: {name}")
     y, t = as_numpy(y), as_numpy(t)
     if y.ndim < 2 or y.shape[-1] < 2 or t.shape not in (y.shape, y.shape[:-1]):
         raise ValueError(
             f"{caller}: y has shape {y.shape} and t {t.shape}, expected (N, K) and (N,) or (N, K) "
-            "with K at least 2; for one column of logits, and t of its shape, write a metric of "
-            "your own: np.mean((y > 0) == t)"
+            "with K at least 2; for one column of logits, and t of its shape, write your own "
+            "metric: np.mean((y > 0) == t)"
         )
     return y, t.argmax(axis=-1) if t.shape == y.shape else t

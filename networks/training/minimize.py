@@ -1,4 +1,4 @@
-"""Full-batch training by SciPy's methods of first and second order."""
+"""Full-batch training by SciPy's optimizers of first and second order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...layers.base import Array
 from ...layers.device import as_numpy, moved
 from ...layers.tree import layers_of
 from ..gradients import NonFiniteLossError, value_and_grads
-from .arguments import check_minimize
+from .arguments import check_minimize, warn_of_bytes
 from .batches import Batches, cast, home_of, placed
 from .diagnosis import find_nonfinite
 from .heap import keep_freed_memory
@@ -40,20 +40,20 @@ def minimize(
 ) -> OptimizeResult:
     """Minimize the loss over all of `x` and `t` at once, by `scipy.optimize.minimize`.
 
-    The net is in evaluation mode meanwhile, so that the loss is a function of the parameters: no
-    Dropout. Afterwards it holds the best parameters seen, also when something ended it early.
+    The net is in evaluation mode meanwhile, without Dropout, so that the loss is a function of the
+    parameters. Afterwards the net has the best parameters found, even if it was ended early.
 
     Parameters
     ----------
     net : Layer
-        The net, trained in place; best of float64, since SciPy works in float64.
+        The net, trained in place; preferably float64, since SciPy works in float64.
     loss : Layer
         A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`.
     x, t : arrays of shape (N, ...) or nested tuples of them
         Inputs and targets.
     method : {"L-BFGS-B", "CG", "BFGS", "Newton-CG", "trust-ncg"}
         The last two use the curvature along a direction, from differences of gradients. BFGS
-        holds a matrix of the squared number of parameters.
+        stores a matrix of n x n numbers for n parameters.
     weights : array of shape (N,) or (N, ...), optional
         Weights of the rows.
     tol : float, optional
@@ -63,7 +63,7 @@ def minimize(
     callback : function ``(iteration, loss)``, optional
         Called after each iteration, from 1; raise StopIteration to end.
     progress : bool, default True
-        Show on stderr how far it is.
+        Whether to report the progress on stderr.
 
     Returns
     -------
@@ -73,15 +73,15 @@ def minimize(
     Raises
     ------
     ValueError, TypeError
-        If the method is unknown, the net has no parameters, or the data do not fit together, are
-        empty, or hold something else than finite numbers.
+        If the method is unknown, the net has no parameters, or the data do not match, are empty,
+        or are not finite numbers.
     FloatingPointError
         If the loss is NaN or infinite at the start.
 
     Notes
     -----
-    L-BFGS-B works on matrices of 20x20, for which SciPy's BLAS may wake threads at a cost of
-    milliseconds an iteration. For small nets the environment variable ``OPENBLAS_NUM_THREADS=1``
+    L-BFGS-B works on matrices of 20x20, for which SciPy's BLAS may start threads, at a cost of
+    milliseconds per iteration. For small nets the environment variable ``OPENBLAS_NUM_THREADS=1``
     then saves most of the time.
     """
     from scipy import optimize
@@ -90,6 +90,7 @@ def minimize(
         raise ValueError(f"minimize: method is {method!r}, expected one of {get_args(Method)}")
     check_minimize(net, loss, options, callback)
     objective = _Objective(net, loss, x, t, weights)
+    warn_of_bytes("minimize", net, x)
     iterations = 0
     with Progress(progress, (options or {}).get("maxiter"), "iteration") as shown:
 

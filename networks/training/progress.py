@@ -1,4 +1,4 @@
-"""How far a training is: a bar in a terminal where tqdm is installed, else plain lines."""
+"""The progress of a training: a bar in a terminal if tqdm is installed, else plain lines."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Progress:
     enabled : bool
         False: nothing is written.
     total : int or None
-        Number of steps in all, if it is known.
+        Total number of steps, if known.
     unit : str
-        What a step is called.
+        Name of a step.
     """
 
     def __init__(self, enabled: bool, total: int | None, unit: str) -> None:
@@ -56,6 +56,6 @@ class Progress:
 
 
 def epoch_line(row: dict[str, float], epoch: int, epochs: int) -> str:
-    """Return what a `History` has of an epoch as a line."""
+    """Return an epoch's row of a `History` as a line."""
     numbers = [f"{name} {row[name]:.4g}" for name in row if name not in ("epoch", "step")]
     return f"epoch {epoch} of {epochs}: {', '.join(numbers)}"

@@ -1,4 +1,4 @@
-"""The Generators that a training draws from, and putting them and the buffers back."""
+"""The Generators that a training draws from, and how they and the buffers are restored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from ...layers.tree import layers_of, walk
 
-_PLAIN = {np.ndarray, np.dtype, str, bytes, bool, int, float, type(None)}
+_PLAIN = {np.ndarray, str, bytes, bool, int, float, type(None)}
+_PLAIN |= {type(np.dtype(code)) for code in np.typecodes["Float"]}
 _CLOSED = (type, ModuleType, FunctionType, MethodType)
 
 
@@ -20,7 +21,7 @@ def generators_within(roots: Mapping[str, Any]) -> dict[str, np.random.BitGenera
     Returns
     -------
     dict of str to numpy.random.BitGenerator
-        By place, such as ``net.1.rng``; their ``state`` can be read and set. One that stands at
+        By place, such as ``net.1.rng``; their ``state`` can be read and set. One that occurs at
         two places is found at both.
     """
     found: dict[str, np.random.BitGenerator] = {}
@@ -52,7 +53,7 @@ def _search(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, np.ra
 
 
 class Rewind:
-    """Keeps buffers and Generators while a block runs, and puts them back if it raises.
+    """Saves buffers and Generators while a block runs, and restores them if it raises.
 
     Parameters
     ----------
@@ -64,14 +65,13 @@ class Rewind:
         self.buffers = []
         self.states = []
         seen: set[int] = set()
-        for net in nets:
-            for layer in layers_of(net):
-                for name in getattr(layer, "buffer_names", ()):
-                    array = getattr(layer, name)
-                    self.buffers.append((array, array.copy()))
-                for name, value in getattr(layer, "__dict__", {}).items():
-                    if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
-                        self.states += [(b, b.state) for _, b in _search("", value, seen)]
+        for layer in layers_of(*nets):
+            for name in getattr(layer, "buffer_names", ()):
+                array = getattr(layer, name)
+                self.buffers.append((array, array.copy()))
+            for name, value in getattr(layer, "__dict__", {}).items():
+                if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
+                    self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def __enter__(self) -> None:
         pass
@@ -86,7 +86,7 @@ class Rewind:
             self.back()
 
     def back(self) -> None:
-        """Put them back as they were at the beginning of the block."""
+        """Restore their state at the beginning of the block."""
         for array, copy in self.buffers:
             array[...] = copy
         for bits, state in self.states:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from typing import Any, Self
 
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike
 from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.undeclared import Watch
-from ..gradients import NonFiniteLossError, as_result, value_and_grads
-from ..optimizers.clipping import clip_gradients, clip_values
+from ..gradients import NonFiniteLossError, as_result
+from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
 from ..optimizers.schedules import Schedule
+from ..parallel.mpi import Ranks
 from ..parallel.threads import blas_for
 from .arguments import (
     as_monitor,
@@ -28,7 +30,7 @@ from .arguments import (
     warn_of_bytes,
 )
 from .batches import Batches, as_rows, cast, home_of, joined, placed
-from .checkpoint import load_training, save_training
+from .checkpoint import generators_of, load_training, save_training
 from .diagnosis import find_nonfinite
 from .evaluation import Metrics, evaluate, try_evaluation
 from .fit import Fit, Run
@@ -54,16 +56,19 @@ class Trainer:
         A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`; its forward returns a
         number.
     optimizer : object
-        Has ``step(params, grads)``, which moves the parameters in place; for a schedule also
+        Has ``step(params, grads)``, which updates the parameters in place; for a schedule also
         ``lr``.
     rng : numpy.random.Generator
-        Shuffles the samples, and is handed to the transform.
+        Shuffles the rows, and is passed to the transform.
     schedule : function of the step, optional
         Gives ``optimizer.lr`` before each step, counted from 0; see `chainrule.networks.schedules`.
     penalty : L1 or L2, optional
         Added to the loss.
     max_norm, max_value : float, optional
         Clip the global norm (`clip_gradients`) or each element (`clip_values`) of the gradients.
+    comm : mpi4py.MPI.Comm, optional
+        Train on its ranks together, started by ``mpiexec -n 4 python -m mpi4py program.py``; see
+        Notes.
 
     Attributes
     ----------
@@ -72,8 +77,25 @@ class Trainer:
     history : History
         What `fit` has recorded.
     unfinished : Run or None
-        Where a `fit` stopped that Ctrl-C, a kill or an error between two steps ended: the next
-        resumes there. Set it to None to begin anew.
+        Where the latest `fit` stopped, if it was ended by Ctrl-C, a kill or an error between two
+        steps: the next resumes there. Set it to None to start anew.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is unsuitable, or the net or loss owns what it does not declare.
+
+    Notes
+    -----
+    With `comm`, each rank has the whole net and a share of each batch; one Allreduce sums the
+    gradients, so that each step is that of the whole batch on one machine. All ranks call
+    `fit`, `train_step`, `evaluate`, `save` and `resume`, with nets drawn from equal seeds. Of
+    arrays, `fit` and `evaluate` take each rank's rows; an iterable, and the batch of `train_step`,
+    are the rank's own, and all of them together are the batch. Rank 0 draws the order of the
+    samples, prints and saves. Once there is a Trainer, the Generators of the other ranks have
+    streams of their own, so that Dropout draws a mask for each rank. BatchNorm normalizes by the
+    statistics of the rank's rows, and its running averages become the means over the ranks. An
+    error within a step is raised on its rank, and a `RankError` on the others.
     """
 
     def __init__(
@@ -87,6 +109,7 @@ class Trainer:
         penalty: L1 | L2 | None = None,
         max_norm: float | None = None,
         max_value: float | None = None,
+        comm: Any = None,
     ) -> None:
         limits = {"max_norm": max_norm, "max_value": max_value}
         check_trainer(net, loss, optimizer, rng, schedule, penalty, **limits)
@@ -98,10 +121,13 @@ class Trainer:
         self.unfinished: Run | None = None
         self._checked = False  # whether a step was watched for undeclared parameters
         self._warned = set[str]()
+        self.ranks = Ranks(comm)
+        self.ranks.check_equal(net)
+        self.ranks.separate(generators_of(self)[1])
         keep_freed_memory()
 
     def train_step(self, x: Any, t: Any, weights: Any = None) -> float:
-        """One step on one batch; return its loss before the step, the penalty included.
+        """Train on one batch.
 
         Parameters
         ----------
@@ -111,17 +137,25 @@ class Trainer:
         weights : array of shape (N,) or (N, ...), optional
             Weights of the rows.
 
+        Returns
+        -------
+        float
+            The loss before the step, including the penalty.
+
         Raises
         ------
         FloatingPointError
-            If the loss is NaN or infinite. It names the step, from 1, and what was so first: the
-            batch, a parameter, a layer or the loss. A gradient that is not finite under a loss
-            that is shows in the next step, or here with `max_norm`.
+            If the loss is NaN or infinite. It names the step, from 1, and where the first such
+            value is: in the batch, a parameter, a layer or the loss. A gradient that is not finite
+            while the loss is shows in the next step, or with `max_norm` in this one.
+        TypeError
+            In the first step, if a layer trains an array that it does not declare.
 
         Warns
         -----
         UserWarning
-            If the net is in evaluation mode, once.
+            Once if the net is in evaluation mode; at the first step if x holds bytes that look like
+            unscaled images.
 
         Notes
         -----
@@ -130,6 +164,8 @@ class Trainer:
         """
         if not (getattr(self.net, "training", True) or getattr(self.net, "frozen", False)):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
+        if not self._checked:
+            warn_of_bytes("Trainer", self.net, x)
         params = self.net.params
         if params and not type(x) is type(t) is type(params[0]):
             x, t, weights = placed((x, t, weights), params[0])
@@ -139,7 +175,7 @@ class Trainer:
             if not self._checked:
                 watch, (x, t) = Watch(self.net, self.loss), copy.deepcopy((x, t))
             try:
-                value, grads = value_and_grads(self.net, self.loss, x, t, weights)
+                value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights)
             except NonFiniteLossError as error:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
@@ -153,7 +189,8 @@ class Trainer:
             if self.max_value is not None:
                 grads = clip_values(grads, self.max_value)
             if self.max_norm is not None:
-                grads = clip_gradients(grads, self.max_norm)
+                norm = self.ranks.first(partial(global_norm, grads))
+                grads = clip_gradients(grads, self.max_norm, norm)
             if self.schedule is not None:
                 self.optimizer.lr = as_result("Trainer: schedule", self.schedule(self.steps))
         self.optimizer.step(params, grads)
@@ -166,36 +203,47 @@ class Trainer:
         t: Any = None,
         *,
         epochs: int,
+        # batches
         batch_size: int | None = None,
         weights: ArrayLike | None = None,
         shuffle: bool = True,
         drop_last: bool = False,
         transform: Transform | None = None,
+        # validation
         validation: Any = None,
         metrics: Metrics | None = None,
+        # stopping early
         patience: int | None = None,
         min_delta: float = 0.0,
         monitor: str | tuple[str, str] | None = None,
+        # calling
         after_step: Hook | None = None,
         after_epoch: Hook | None = None,
+        # saving and showing
         checkpoint: Path | None = None,
         checkpoint_every: int | None = None,
         progress: bool = True,
     ) -> History:
         """Train, and return the history.
 
+        Needed are the data and `epochs`. The options come in groups: how the data are cut into
+        batches and changed (`batch_size` to `transform`), what is evaluated after each epoch
+        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), which functions
+        to call meanwhile (`after_step`, `after_epoch`), what to save (`checkpoint`,
+        `checkpoint_every`) and what to show (`progress`).
+
         Ctrl-C ends it after the current step: it returns as usual, and `unfinished` records where
-        it stopped. A second Ctrl-C, or a KeyboardInterrupt that comes from elsewhere, ends it at
-        once, perhaps in the middle of a step.
+        it stopped. A second Ctrl-C, or a KeyboardInterrupt raised otherwise, ends it at once,
+        perhaps in the middle of a step.
 
         Parameters
         ----------
         x, t : arrays of shape (N, ...) or nested tuples of them
-            Data: inputs and targets; `numpy.memmap` too, of which only a batch is read at a time.
+            Inputs and targets; `numpy.memmap` too, of which only a batch is read at a time.
             Or x alone: a list or another iterable of batches ``(x, t)`` or ``(x, t, weights)``,
-            gone through once per epoch.
+            iterated over once per epoch.
         epochs : int
-            Times to go through the data, those of the unfinished fit included.
+            Number of epochs, including those of the unfinished fit.
         batch_size : int, optional
             Rows per step; None takes all at once, in the given order.
         weights : array of shape (N,) or (N, ...), optional
@@ -205,63 +253,62 @@ class Trainer:
         drop_last : bool, default False
             Leave out a last batch that is smaller.
         transform : function ``(x, t, rng) -> (x, t)``, optional
-            Changes each training batch, such as by augmentation; what it draws, it draws from
-            `rng`. The arrays it gets are its own, to write into if it likes.
+            Changes each training batch, for augmentation; it must draw from `rng`. It may write
+            into the arrays it gets.
         validation : tuple, iterable of batches, dict of them by name, or float, optional
-            Validation: ``(x, t)`` or ``(x, t, weights)``, evaluated after each epoch; a few rows
-            also before the first step. The columns of a set named "test" are ``test_loss`` and so
-            on. A float is the fraction of x and t to hold out, drawn by `rng`.
+            ``(x, t)`` or ``(x, t, weights)``, evaluated after each epoch; a few rows also before
+            the first step. The columns of a set named "test" are ``test_loss`` and so on. A float
+            is the fraction of x and t to hold out, drawn by `rng`.
         metrics : list of functions ``metric(y, t)``, or dict of them by name, optional
-            Evaluated on all rows of each set at once; by default `accuracy` where the targets are
+            Evaluated on all rows of each set at once; by default `accuracy` if the targets are
             labels. scikit-learn's metrics take t first.
         patience : int, optional
-            Stopping: end after so many epochs without a better value of `monitor`; then the best
-            weights are restored.
+            Early stopping: number of epochs without an improved value of `monitor` after which
+            training ends; then the best weights are restored.
         min_delta : float, default 0.0
-            A value is better if it is better by more than this.
+            Smallest change that counts as an improvement.
         monitor : str or pair (str, "min" or "max"), optional
-            The column to watch, such as ``("validation_accuracy", "max")``; of a column whose name
-            ends in "loss" the least is the best. By default the only set's loss.
+            The column to watch, such as ``("validation_accuracy", "max")``; "min" is implied for
+            names that end in "loss". By default the only set's loss.
         after_step, after_epoch : functions of the Trainer, optional
-            Called after each step, and each epoch. A StopIteration that they raise ends the fit as
-            patience does.
+            Called after each step, and each epoch. If one raises StopIteration, the fit ends as
+            with patience.
         checkpoint : path, optional
-            Saving: file to `save` to after each epoch and on Ctrl-C.
+            File to `save` to after each epoch and on Ctrl-C.
         checkpoint_every : int, optional
-            Save after each so many steps too.
+            Number of steps after which to save too.
         progress : bool, default True
-            Showing: report the progress on stderr.
+            Whether to report the progress on stderr.
 
         Returns
         -------
         History
+            That of the trainer.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is of a wrong kind, or the data do not fit together, are empty, are not
-            finite numbers, or are not those of the unfinished fit.
+            If an argument is unsuitable, or the data do not match, are empty, are not finite
+            numbers, or are not those of the unfinished fit.
         OSError
-            If there can be no file at `checkpoint`.
+            If no file can be written at `checkpoint`.
         FloatingPointError
             If the loss becomes NaN or infinite; see `train_step`.
 
         Warns
         -----
         UserWarning
-            If x holds bytes that look like unscaled images, once.
+            See `train_step`.
         """
         check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
-        check_saving(self, checkpoint, checkpoint_every)
+        self.ranks.first(lambda: check_saving(self, checkpoint, checkpoint_every))
         data = Batches(x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit")
         sets, share = as_validation(validation, data)
-        for _, array in () if data.iterable is not None else leaves(data.x):
-            warn_of_bytes(self, array)
         run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
         watched = as_monitor(monitor, patience, min_delta, sets, share)
         self._try(sets if share is None else {"validation": data}, metrics, watched[0])
         if share is not None:
-            rows, held_out = run.split(self.rng)
+            rows, held_out = self.ranks.first(lambda: run.split(self.rng))
             sets, data = {"validation": data.subset(held_out)}, data.subset(rows)
         fit = Fit(
             *(self, run, data, sets, metrics, transform, epochs, patience, min_delta, watched),
@@ -269,7 +316,7 @@ class Trainer:
         )
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
-        shown = Progress(progress, left, "step")
+        shown = Progress(progress and self.ranks.rank == 0, left, "step")
         with blas_for(self.net), Interruption() as interruption, shown:
             try:
                 fit.loop(shown, interruption)
@@ -299,17 +346,42 @@ class Trainer:
     ) -> dict[str, float]:
         """Return the loss and the metrics by name, in evaluation mode.
 
-        The net runs batch by batch; the loss and each metric are those of all rows at once. The
-        arguments are those of `fit`; the metrics take no weights.
+        The net runs batch by batch; the loss and each metric are those of all rows at once.
+
+        Parameters
+        ----------
+        x, t : arrays of shape (N, ...) or nested tuples of them
+            Inputs and targets, or x alone: an iterable of batches, as in `fit`.
+        batch_size : int, default 1000
+            Rows that the net takes at a time.
+        weights : array of shape (N,) or (N, ...), optional
+            Weights of the rows in the loss; the metrics do not use them.
+        metrics : list of functions ``metric(y, t)``, or dict of them by name, optional
+            By default `accuracy` if the targets are labels.
+
+        Returns
+        -------
+        dict of str to float
+            Such as ``{"loss": 0.1, "accuracy": 0.97}``.
         """
         size = None if t is None else batch_size
         data = Batches(x, t, size, weights=weights, caller="Trainer.evaluate")
-        return evaluate(self.net, self.loss, data, metrics)
+        return evaluate(self.net, self.loss, data, metrics, self.ranks)
 
     def predict(self, x: Any, *, batch_size: int = 1000) -> Any:
         """Return the net's output for the rows of `x`, batch by batch in evaluation mode.
 
-        `x` is an array or a nested tuple of arrays; the output is what the net gives, where x is.
+        Parameters
+        ----------
+        x : array of shape (N, ...) or nested tuple of them
+            Inputs.
+        batch_size : int, default 1000
+            Rows that the net takes at a time.
+
+        Returns
+        -------
+        array or nested tuple of arrays
+            The output of all rows.
         """
         batch_size = as_count(batch_size, "Trainer.predict: batch_size")
         x = as_rows("Trainer.predict: x", x)
@@ -323,12 +395,23 @@ class Trainer:
         return joined(outputs)
 
     def save(self, path: Path) -> None:
-        """Write all that the training depends on but the data and the options to one ``.npz``.
+        """Write a checkpoint to resume from: one ``.npz`` file.
 
-        That is the net's state and which parts are frozen, the optimizer's state, the history, the
-        state of `rng` and of every Generator within net, loss, optimizer, schedule and penalty,
-        and where in a `fit` it is. What a transform or an `after_step` keeps for itself is not
-        saved. A kill leaves the old file or the new one.
+        It holds all that the training depends on but the data and the options: the net's state and
+        which parts are frozen, the optimizer's state, the history, the state of `rng` and of every
+        Generator within net, loss, optimizer, schedule and penalty, and the position within a
+        `fit`, but not what a transform or an `after_step` stores itself. A kill leaves the old file
+        or the new one.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; then the old one stays.
         """
         save_training(path, self)
 
@@ -336,10 +419,22 @@ class Trainer:
     def resume(cls, path: Path, *args: Any, **kwargs: Any) -> Self:
         """Return ``Trainer(*args, **kwargs)`` in the state that `save` wrote.
 
-        Net, optimizer and Generators must be constructed identically; their state is replaced.
-        Within a `fit`, the same call of `fit` then resumes where it was, in the middle of an epoch
-        too, and the result is bit for bit that of an uninterrupted run; an iterable must give the
-        same batches again.
+        Net, optimizer and Generators must be constructed identically; their state is replaced. If
+        it was saved during a `fit`, the same call of `fit` resumes there, even within an epoch,
+        and the result is bit for bit that of an uninterrupted run; an iterable must yield the same
+        batches again.
+
+        Parameters
+        ----------
+        path : path
+            Name of the file.
+        *args, **kwargs
+            Those of the Trainer.
+
+        Returns
+        -------
+        Trainer
+            The new one.
 
         Raises
         ------
@@ -351,13 +446,19 @@ class Trainer:
         return trainer
 
     def warn_once(self, message: str) -> None:
-        """Warn, unless this Trainer has said the same before."""
-        if message not in self._warned:
+        """Warn, unless this Trainer has given the same warning before.
+
+        Parameters
+        ----------
+        message : str
+            The warning.
+        """
+        if message not in self._warned and self.ranks.rank == 0:
             self._warned.add(message)
             warnings.warn(message, stacklevel=3)
 
     def _try(self, sets: dict[str, Batches], metrics: Metrics | None, monitor: str) -> None:
-        """Evaluate a few rows, so that what does not fit is reported before the training."""
+        """Evaluate a few rows, so that errors are reported before the training."""
         columns: list[str] | None = ["loss"]
         with (rewind := Rewind(self.net, self.loss)):
             for name, batches in sets.items():

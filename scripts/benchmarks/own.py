@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from chainrule import layers
-from chainrule.networks import SGD, Adam, Sequential, Trainer
+from chainrule.networks import SGD, Adam, Branch, Parallel, Sequential, Trainer
 
-from .workloads import Array, Run, Workload
+from .workloads import Array, Layer, Run, Workload
 
 
 def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
     """Build the net from the library's layers; a step is `Trainer.train_step`."""
     arrays = iter(weights)
-    chain: list[Any] = []
-    for kind, *sizes in workload.layers:
-        if kind == "matmul":
-            chain.append(layers.MatMul(next(arrays)))
-        elif kind == "affine":
-            chain.append(layers.Affine(next(arrays), next(arrays)))
-        elif kind == "convolution":
-            chain.append(layers.Convolution(next(arrays), next(arrays), pad=sizes[-1]))
-        elif kind == "pool":
-            chain.append(layers.MaxPooling(*sizes))
-        else:
-            kinds = {"sigmoid": layers.Sigmoid, "relu": layers.ReLU, "flatten": layers.Flatten}
-            chain.append(kinds[kind]())
+    chain = [_layer(spec, arrays) for spec in workload.layers]
     full_batch = workload.batch is None
     loss = layers.MSELoss(reduction="sum") if full_batch else layers.CrossEntropyLoss()
     name, lr = workload.optimizer
@@ -40,3 +29,40 @@ def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run
         return [trainer.train_step(x.take(rows, axis=0), t[rows]) for rows in epoch]
 
     return run
+
+
+def _layer(spec: Layer, arrays: Iterator[Array]) -> Any:
+    kind, *sizes = spec
+    if kind in ("matmul", "embedding", "position"):
+        one = {"embedding": layers.Embedding, "position": layers.PositionalEmbedding}
+        return one.get(kind, layers.MatMul)(next(arrays))
+    if kind in ("affine", "norm"):
+        two = {"affine": layers.Affine, "norm": layers.LayerNorm}
+        return two[kind](next(arrays), next(arrays))
+    if kind == "convolution":
+        return layers.Convolution(next(arrays), next(arrays), pad=sizes[-1])
+    if kind == "lstm":
+        return layers.LSTM(next(arrays), next(arrays), next(arrays))
+    if kind == "block":
+        return _block(*sizes, arrays)
+    if kind == "pool":
+        return layers.MaxPooling(*sizes)
+    if kind == "last":
+        return layers.Slice(np.s_[:, -1])
+    return {"sigmoid": layers.Sigmoid, "relu": layers.ReLU, "flatten": layers.Flatten}[kind]()
+
+
+def _block(size: int, heads: int, arrays: Iterator[Array]) -> Sequential:
+    def take(n: int) -> list[Array]:
+        return [next(arrays) for _ in range(n)]
+
+    def residual(*parts: Any) -> Sequential:
+        return Sequential(
+            Branch(2), Parallel(Sequential(*parts), layers.Identity()), layers.AddLayer()
+        )
+
+    norm = layers.LayerNorm(*take(2))
+    attention = residual(norm, layers.SelfAttention(*take(4), heads, causal=True))
+    norm = layers.LayerNorm(*take(2))
+    up, down = layers.Affine(*take(2)), layers.Affine(*take(2))
+    return Sequential(attention, residual(norm, up, layers.GELU(), down))

@@ -1,4 +1,4 @@
-"""The matrix products of a step alone, by NumPy: what no layer can be quicker than."""
+"""The matrix products of a step alone, by NumPy: a lower bound of the time with layers."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ The losses stay tensors; nobody waits for their value.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-from .workloads import Array, Layer, Run, Workload
+from .pytorch_layers import layer
+from .workloads import Array, Run, Workload
 
 
 def prepare(
@@ -21,13 +21,13 @@ def prepare(
     """Build the net from `torch.nn`; with `fused`, the optimizer is one kernel."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     arrays = iter(map(torch.from_numpy, weights))
-    net = nn.Sequential(*(_layer(spec, arrays) for spec in workload.layers))
+    net = nn.Sequential(*(layer(spec, arrays) for spec in workload.layers))
     inputs, targets = torch.from_numpy(x), torch.from_numpy(t)
     name, lr = workload.optimizer
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
     optimizer = kind(net.parameters(), lr=lr, **({"fused": True} if fused else {}))
     full_batch = workload.batch is None
-    criterion = nn.MSELoss(reduction="sum") if full_batch else nn.CrossEntropyLoss()
+    criterion = nn.MSELoss(reduction="sum") if full_batch else _cross_entropy
 
     def step(x: Any, t: Any) -> Any:
         optimizer.zero_grad()
@@ -44,19 +44,5 @@ def prepare(
     return run
 
 
-def _layer(spec: Layer, arrays: Iterator[Any]) -> Any:
-    kind, *sizes = spec
-    if kind in ("matmul", "affine"):
-        layer = nn.Linear(*sizes, bias=kind == "affine")
-        layer.weight = nn.Parameter(next(arrays).T.contiguous())
-    elif kind == "convolution":
-        channels, filters, size, pad = sizes
-        layer = nn.Conv2d(channels, filters, size, padding=pad)
-        layer.weight = nn.Parameter(next(arrays))
-    elif kind == "pool":
-        return nn.MaxPool2d(*sizes)
-    else:
-        return {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "flatten": nn.Flatten}[kind]()
-    if layer.bias is not None:
-        layer.bias = nn.Parameter(next(arrays))
-    return layer
+def _cross_entropy(y: Any, t: Any) -> Any:
+    return nn.functional.cross_entropy(y.flatten(0, -2), t.flatten())

@@ -22,6 +22,10 @@ MOST = {
     ("C2", "PyTorch"): 1.5,
     ("D", "PyTorch"): 0.3,
     ("D", "NumPy, inlined"): 1.7,
+    ("E1", "PyTorch, fused optimizer"): 1.3,
+    ("E1", "textbook's loop"): 0.7,
+    ("E2", "PyTorch, fused optimizer"): 1.0,
+    ("E3", "PyTorch, fused optimizer"): 1.3,
     ("import", "PyTorch"): 0.15,
     ("import", "NumPy"): 2.0,
 }

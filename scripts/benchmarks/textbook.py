@@ -101,7 +101,7 @@ class Convolution:
 
 
 class Pooling:
-    """The greatest value of each window."""
+    """The maximum of each window."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -20,7 +20,7 @@ from .workloads import WORKLOADS
 
 
 def train(name: str, peer: str) -> dict[str, float]:
-    """Return the loss over ten steps that are not timed, and the seconds of a step after them."""
+    """Return the loss over ten untimed steps, and the seconds per step after them."""
     workload = WORKLOADS[name]
     with np.load(Path(os.environ["BENCHMARK_DATA"], f"{name}.npz")) as file:
         arrays = dict(file)

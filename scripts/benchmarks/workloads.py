@@ -1,4 +1,4 @@
-"""The workloads: nets, losses, optimizers and batches that all peers share."""
+"""The workloads: the nets, losses, optimizers and batches of all peers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class Workload:
     """One net and how it is trained.
 
     Layers are ("affine", inputs, outputs), ("matmul", inputs, outputs), ("sigmoid",), ("relu",),
-    ("convolution", channels, filters, size, pad), ("pool", size) or ("flatten",). The loss is cross
-    entropy, or without batches the sum of squares. The optimizer is ("sgd" or "adam", rate).
+    ("convolution", channels, filters, size, pad), ("pool", size), ("flatten",); of sequences
+    ("embedding", vocab, size), ("position", length, size), ("lstm", inputs, hidden), ("last",),
+    ("norm", size) and a transformer's ("block", size, heads). The loss is cross entropy, or without
+    batches the sum of squares. The optimizer is ("sgd" or "adam", rate).
     """
 
     title: str
@@ -28,6 +30,7 @@ class Workload:
     optimizer: tuple[str, float]
     batch: int | None  # None: all rows in each step
     epochs: int  # timed in each round
+    steps: int = 1  # of a sequence
 
     @property
     def images(self) -> bool:
@@ -35,19 +38,38 @@ class Workload:
         return self.layers[0][0] == "convolution"
 
     def data(self) -> tuple[Array, Array]:
-        """Return the inputs and targets: MNIST's sample, or the table of XOR."""
+        """Return the inputs and targets: MNIST's sample, the table of XOR, or drawn words."""
         from chainrule.datasets import load_mnist_sample, xor_truth_table
 
         if self.batch is None:
             return xor_truth_table()
+        kind, size, *_ = self.layers[0]
+        if kind == "embedding":
+            words = np.random.default_rng(0).integers(size, size=(20 * self.batch, self.steps + 1))
+            return words[:, :-1], words[:, 1:]
         (x, t), _ = load_mnist_sample(flatten=not self.images)
+        if kind == "lstm":
+            x = x.reshape(-1, self.steps, size)
         whole = len(x) // self.batch * self.batch
         return x[:whole], t[:whole].astype(np.int64)
+
+    def flat(self) -> list[Layer]:
+        """Return the layers, with those of each block in its place."""
+        found: list[Layer] = []
+        for kind, *sizes in self.layers:
+            if kind == "block":
+                D, heads = sizes
+                found += [("norm", D), ("affine", D, 3 * D), ("attention", D, heads)]
+                found += [("affine", D, D), ("norm", D)]
+                found += [("affine", D, 4 * D), ("affine", 4 * D, D)]
+            else:
+                found.append((kind, *sizes))
+        return found
 
     def weights(self, rng: np.random.Generator, dtype: Any) -> list[Array]:
         """Draw the initial weights and biases, layer by layer."""
         arrays: list[Array] = []
-        for kind, *sizes in self.layers:
+        for kind, *sizes in self.flat():
             if kind == "matmul":
                 arrays.append(rng.uniform(-1, 1, sizes))
             elif kind == "affine":
@@ -60,6 +82,14 @@ class Workload:
                     rng.normal(0, scale, (filters, channels, size, size)),
                     np.zeros(filters),
                 ]
+            elif kind == "lstm":
+                D, H = sizes
+                arrays += [rng.uniform(-1, 1, (n, 4 * H)) / H**0.5 for n in (D, H)]
+                arrays.append(np.zeros(4 * H))
+            elif kind in ("embedding", "position"):
+                arrays.append(rng.normal(0, 0.1, sizes))
+            elif kind == "norm":
+                arrays += [np.ones(sizes), np.zeros(sizes)]
         return [array.astype(dtype) for array in arrays]
 
     def orders(self, rng: np.random.Generator, rows: int) -> Array:
@@ -72,22 +102,32 @@ class Workload:
     def products(self) -> list[tuple[int, int, int]]:
         """Return the sizes (n, k, m) of the matrix products in a step, images unfolded.
 
-        Each layer takes three, forward, dW and dx; the first needs no dx.
+        Each takes three, forward, dW and dx; the first needs no dx.
         """
-        rows, side = self.batch or 4, 28
+        batch, side = self.batch or 4, 28
+        rows = batch * self.steps
         found: list[tuple[int, int, int]] = []
-        for kind, *sizes in self.layers:
+        for kind, *sizes in self.flat():
+            products: list[tuple[int, int, int]] = []
             if kind == "pool":
                 side //= sizes[0]
-            if kind in ("affine", "matmul"):
-                n, (k, m) = rows, sizes
+            elif kind == "last":
+                rows = batch
+            elif kind in ("affine", "matmul"):
+                products = [(rows, *sizes)]
             elif kind == "convolution":
-                channels, m, size, pad = sizes
+                channels, filters, size, pad = sizes
                 side += 2 * pad - size + 1
-                n, k = rows * side * side, channels * size * size
-            else:
-                continue
-            found += [(n, k, m), (k, n, m)] + ([(n, m, k)] if found else [])
+                products = [(rows * side * side, channels * size * size, filters)]
+            elif kind == "lstm":
+                D, H = sizes
+                products = [(rows, D, 4 * H), (rows, H, 4 * H)]
+            elif kind == "attention":
+                D, heads = sizes
+                d, T = D // heads, self.steps
+                products = [(rows * heads, d, T), (rows * heads, T, d)]
+            for n, k, m in products:
+                found += [(n, k, m), (k, n, m)] + ([(n, m, k)] if found else [])
         return found
 
     def operations(self) -> int:
@@ -151,5 +191,33 @@ WORKLOADS = {
         ("sgd", 0.5),
         batch=None,
         epochs=10,
+    ),
+    "E1": Workload(
+        "rows of digits, 28 steps: LSTM 128, affine 10, Adam, batch 100",
+        (("lstm", 28, 128), ("last",), ("affine", 128, 10)),
+        ("adam", 0.001),
+        batch=100,
+        epochs=2,
+        steps=28,
+    ),
+    "E2": Workload(
+        "35 of 10,000 words: embedding 100, LSTM 100, affine, Adam, batch 20",
+        (("embedding", 10_000, 100), ("lstm", 100, 100), ("affine", 100, 10_000)),
+        ("adam", 0.001),
+        batch=20,
+        epochs=2,
+        steps=35,
+    ),
+    "E3": Workload(
+        "GPT, 64 of 65 characters: 4 blocks, 4 heads, size 128, Adam, batch 12",
+        (
+            *(("embedding", 65, 128), ("position", 64, 128)),
+            *(("block", 128, 4),) * 4,
+            *(("norm", 128), ("affine", 128, 65)),
+        ),
+        ("adam", 0.001),
+        batch=12,
+        epochs=2,
+        steps=64,
     ),
 }

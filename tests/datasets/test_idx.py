@@ -144,9 +144,29 @@ def test_memory_does_not_follow_the_claim(tmp_path, compress, shape):
     message = error_of(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert message.startswith("truncated: ")
-    assert message.endswith("more than the file can hold")
+    if compress is bytes:
+        assert message.startswith("truncated: ")
+        assert message.endswith("more than the file can hold")
+    else:
+        assert message.startswith("too large: ")
+        assert message.endswith("so small a gzip file; gunzip it first")
     assert peak < 4 << 20
+
+
+def test_what_unpacks_to_hundreds_of_times_its_size_is_left_to_gunzip(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    monkeypatch.setattr("chainrule.datasets.idx._FREE", 1 << 20)
+    for size in (1 << 20, 1 << 21):
+        array = np.zeros(size - 8, np.uint8)
+        path.write_bytes(gzip.compress(header(size - 8) + bytes(size - 8)))
+        if size == 1 << 20:
+            np.testing.assert_array_equal(read_idx(path), array)
+    assert error_of(path) == (
+        "too large: its header claims (2097144,) of uint8, 2097144 bytes, beyond 1048576, the "
+        "limit for so small a gzip file; gunzip it first"
+    )
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+    np.testing.assert_array_equal(read_idx(path), array)
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])

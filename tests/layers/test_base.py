@@ -1,7 +1,10 @@
 """The contract of `Layer`, on the example of the contract itself."""
 
 import copy
+import inspect
 import pickle
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -142,6 +145,24 @@ def test_a_missing_attribute_is_told_without_guessing():
         Scale(np.ones(3)).fit  # noqa: B018
 
 
+def test_predict_runs_a_layers_own_methods_on_its_copy():
+    class Chosen(Layer):
+        def __init__(self):
+            self.function = self.double
+
+        def double(self, x):
+            self.x = x
+            return 2 * x
+
+        def forward(self, x):
+            return self.function(x)
+
+    layer = Chosen()
+    layer.forward(1.0)
+    assert layer.predict(3.0) == 6
+    assert layer.x == 1
+
+
 def test_predict_leaves_what_forward_saved():
     layer = Affine(np.ones((2, 1)), np.zeros(1))
     layer.forward(x := np.ones((3, 2)))
@@ -155,3 +176,82 @@ def test_map_arrays_keeps_shared_arrays_shared():
     layer.map_arrays(lambda array: array.astype(np.float32))
     assert layer.a is layer.seen
     assert layer.a.dtype == np.float32
+
+
+class Hidden(Layer):
+    """out = mask * x;  the attributes as the books write them: None at first."""
+
+    def __init__(self):
+        self.mask, self.limit = None, np.zeros(1)
+
+    def forward(self, x):
+        self.mask, self.shape = x > self.limit, x.shape
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+def test_forget_keeps_what_the_constructor_set():
+    layer = Hidden()
+    layer.forward(np.ones(1000))
+    layer.eval()
+    layer.freeze()
+    layer.forget()
+    assert layer.mask is None
+    assert not hasattr(layer, "shape")
+    assert (layer.limit, layer.training, layer.frozen) == (np.zeros(1), False, True)
+
+
+@dataclass
+class Scaled(Layer):
+    """out = factor * x;  a dataclass, whose constructor is written after the class is."""
+
+    factor: float
+
+    def forward(self, x):
+        self.x = x
+        return self.factor * x
+
+
+def test_forget_leaves_a_dataclass_as_it_is():
+    layer = Scaled(2.0)
+    layer.forward(np.ones(3))
+    layer.forget()
+    np.testing.assert_array_equal(layer.forward(layer.x), 2 * np.ones(3))
+
+
+def test_forget_makes_the_pickle_of_a_used_layer_small():
+    layer = Affine.random(3, 2, np.random.default_rng(0))
+    new = len(pickle.dumps(layer))
+    layer.backward(layer.forward(np.ones((1000, 3))))
+    assert len(pickle.dumps(layer)) > 10_000
+    layer.forget()
+    assert len(pickle.dumps(layer)) == new
+    copies = pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)
+    for twin in copies:
+        twin.backward(twin.forward(np.ones((1000, 3))))
+        twin.forget()
+        assert len(pickle.dumps(twin)) < new + 64  # names may be written twice
+
+
+def test_a_copy_still_remembers_the_forward():
+    layer = Affine.random(3, 2, np.random.default_rng(0))
+    out = layer.forward(np.ones((4, 3)))
+    dx = layer.backward(out)
+    np.testing.assert_array_equal(copy.deepcopy(layer).backward(out), dx)
+
+
+def test_signatures_and_abstract_classes_stay_pythons_own():
+    assert (
+        str(inspect.signature(Affine))
+        == "(W: 'ArrayLike', b: 'ArrayLike', *, transposed: 'bool' = False) -> 'None'"
+    )
+    assert str(inspect.signature(Sigmoid)) == "()"
+
+    class Base(Layer, ABC):
+        @abstractmethod
+        def slope(self): ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        Base()

@@ -172,7 +172,7 @@ def test_training_stops_when_the_loss_improves_no_more_or_warns():
     losses = np.array(model.loss_curve_)
     assert len(losses) == model.n_iter_
     assert (losses[-3:] > np.minimum.accumulate(losses)[-4:-1] - 0.01).all()
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done"):
+    with pytest.warns(ConvergenceWarning, match="still improving after max_iter=2 epochs"):
         fast(max_iter=2).fit(X, y)
 
 

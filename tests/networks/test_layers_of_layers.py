@@ -3,8 +3,24 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, BatchNorm, Dropout, Identity, Layer, MSELoss, ReLU, layer_laws
-from chainrule.networks import Sequential, value_and_grads
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    BatchNorm,
+    Dropout,
+    Identity,
+    Layer,
+    MSELoss,
+    ReLU,
+    layer_laws,
+)
+from chainrule.networks import (
+    Branch,
+    DataParallel,
+    Parallel,
+    Sequential,
+    value_and_grads,
+)
 
 
 class Residual(Layer):
@@ -143,19 +159,49 @@ def test_a_frozen_layer_is_saved_but_not_trained():
     assert len(net.params) == 6
 
 
-def test_below_the_lowest_trained_layer_nothing_runs_back():
-    class Counting(Identity):
-        calls = 0
+class Counting(Identity):
+    calls = 0
 
-        def backward(self, dout):
-            self.calls += 1
-            return dout
+    def backward(self, dout):
+        self.calls += 1
+        return dout
 
-    first, second = Counting(), Counting()
-    net = Sequential(affine(), first, affine(), second, affine())
-    net[0].freeze()
-    value_and_grads(net, MSELoss(), np.eye(3), np.eye(3))
-    assert (first.calls, second.calls) == (0, 1)
+
+class Counted(Affine):
+    """An affine layer that counts how often it runs back, by either of the two methods."""
+
+    calls = 0
+
+    def backward_params(self, dout):
+        type(self).calls += 1
+        super().backward_params(dout)
+
+
+NESTINGS = {
+    "a row": Sequential,
+    "nested": lambda lower, head: Sequential(Sequential(lower), Sequential(Identity(), head)),
+    "side by side": lambda lower, head: Sequential(
+        *(Branch(2), Parallel(lower, Sequential(Identity(), head)), AddLayer())
+    ),
+    "shares": lambda lower, head: DataParallel(Sequential(lower, head), 1),
+}
+
+
+@pytest.mark.parametrize("nest", NESTINGS.values(), ids=NESTINGS.keys())
+def test_below_the_lowest_trained_layer_nothing_runs_back(nest):
+    """Neither what is frozen nor what has no parameters; in the head one layer runs back."""
+    below, above = Counting(), Counting()
+    frozen = Counted(np.eye(3), np.zeros(3))
+    net = nest(Sequential(below, frozen, Counting()), Sequential(affine(), above))
+    frozen.freeze()
+    Counted.calls = Counting.calls = 0
+    _, grads = value_and_grads(net, MSELoss(), np.eye(3), np.ones((3, 3)))
+    assert (below.calls, Counted.calls, above.calls) == (0, 0, 1)
+    frozen.unfreeze()
+    _, all_grads = value_and_grads(net, MSELoss(), np.eye(3), np.ones((3, 3)))
+    assert Counted.calls > 0
+    for a, b in zip(grads, all_grads[-2:], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def affine():
@@ -164,7 +210,7 @@ def affine():
 
 def test_one_layer_in_two_of_a_nets_places_is_an_error():
     layer = affine()
-    with pytest.raises(ValueError, match=r"stands at 0 and 1\.block; a layer remembers one"):
+    with pytest.raises(ValueError, match=r"is at 0 and 1\.block; a layer remembers one"):
         Sequential(layer, Residual(layer))
 
 

@@ -140,7 +140,7 @@ def test_a_missing_file_is_not_found(tmp_path):
     [
         (lambda: Sequential(ReLU), TypeError, r"layer 0 is the class ReLU, expected an instance"),
         (lambda: Sequential(ReLU(), 3), TypeError, "layer 1 is 3, expected an object with forward"),
-        (lambda: Sequential(*[ReLU()] * 2), ValueError, r"the same ReLU\(\) stands at 0 and 1"),
+        (lambda: Sequential(*[ReLU()] * 2), ValueError, r"the same ReLU\(\) is at 0 and 1"),
         (lambda: Branch(0), ValueError, "Branch: n is 0"),
         (
             lambda: Parallel(Identity(), Identity()).forward(1),
@@ -166,7 +166,7 @@ def test_misuse_is_named(make, error, message):
 
 def test_the_same_layer_deep_inside_is_found():
     relu = ReLU()
-    with pytest.raises(ValueError, match=r"stands at 0.1 and 1"):
+    with pytest.raises(ValueError, match=r"is at 0.1 and 1"):
         Sequential(Sequential(Identity(), relu), relu)
 
 

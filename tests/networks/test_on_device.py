@@ -195,7 +195,7 @@ def test_what_is_not_finite_is_found_on_a_device_too():
     with pytest.raises(ValueError, match=r"x\[3, 1\] is nan, expected finite"):
         fitted(there, x=asarray(x))
     there.net.params[0][1, 2] = np.nan
-    with pytest.raises(FloatingPointError, match=r"before the step already, W\[1, 2\] is nan"):
+    with pytest.raises(FloatingPointError, match=r"already before the step, W\[1, 2\] is nan"):
         there.train_step(X, T)
 
 

@@ -6,8 +6,7 @@ from conformance import x
 from small_onnx import ACCURACY, assert_same, in_dtype
 
 from chainrule.layers import AddLayer, Affine, MulLayer, Sigmoid, Tanh
-from chainrule.networks import Parallel, Sequential
-from chainrule.networks.function_stack import Graph
+from chainrule.networks import Graph, Parallel, Sequential
 from chainrule.networks.interchange import to_onnx
 
 

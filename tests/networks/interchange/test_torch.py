@@ -158,7 +158,7 @@ def test_a_layer_without_names():
         def backward(self, dout):
             return dout
 
-    with pytest.raises(TypeError, match=r"Plain.* at '0' is no Layer"):
+    with pytest.raises(TypeError, match=r"Plain.* at '0' is not a Layer"):
         to_torch(Sequential(Plain()))
 
 

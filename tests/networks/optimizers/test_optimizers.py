@@ -1,6 +1,7 @@
 """Every optimizer against its formula, written out slowly element by element."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -386,6 +387,36 @@ def test_a_state_whose_nesterov_is_no_bool_changes_nothing():
 def test_a_setting_out_of_range_is_told_its_range(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", [AdaGrad, RMSProp, Adam, AdamW])
+@pytest.mark.parametrize(
+    ("dtype", "fits", "sum_overflows", "overflows"),
+    [(np.float32, 1e17, 3e17, 1e20), (np.float64, 1e152, 2e152, 1e200)],
+)
+def test_an_overflowing_square_is_an_error_before_anything_moves(
+    kind, dtype, fits, sum_overflows, overflows
+):
+    optimizer, params, ones = kind(), [np.ones(2, dtype), np.ones(3, dtype)], np.ones(2, dtype)
+
+    def step(g):
+        optimizer.step(params, [ones, np.array([1, g, 1], dtype)])
+
+    def everything():
+        return [a.tobytes() for a in (*params, *optimizer.state_dict().values())]
+
+    step(1)
+    before = everything()
+    for g in (sum_overflows, overflows):
+        with pytest.raises(
+            FloatingPointError, match=re.escape(f"gradient 1 holds {g:.3g}, whose square")
+        ):
+            step(g)
+        assert everything() == before
+    for _ in range(1000):
+        step(fits)
+    assert all(np.isfinite(a).all() for a in optimizer.state_dict().values() if a.dtype == dtype)
+    assert everything() != before
 
 
 def test_lr_is_checked_when_it_is_changed():

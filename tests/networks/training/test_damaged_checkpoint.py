@@ -40,7 +40,7 @@ def slot(arrays):
         (lambda a: a | {"step_losses": np.zeros((4, 0))}, r"step_losses is float64\[4, 0\]"),
         (lambda a: a | {"step_losses": np.array(1.0)}, r"step_losses is float64\[\], expected"),
         (lambda a: a | {"net/0.W": np.full((3, 2), np.nan, "f4")}, "'0.W' holds nan, not finite"),
-        (lambda a: a | {slot(a): np.full((3, 2), np.inf, "f4")}, "something else than finite"),
+        (lambda a: a | {slot(a): np.full((3, 2), np.inf, "f4")}, "numbers that are not finite"),
         (lambda a: a | {slot(a): np.full((3, 2), "x" * 9000)}, "."),
         (lambda a: a | {"optimizer/arrays": np.array(1 << 60)}, "."),
         (lambda a: a | {"json": np.array("[" * 100_000)}, "."),

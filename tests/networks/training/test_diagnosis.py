@@ -217,7 +217,7 @@ def test_a_gradient_that_spoilt_the_parameters():
     ours.train_step(x, x)
     with pytest.raises(
         FloatingPointError,
-        match=r"at step 3: before the step already, W\[0, 0\] is nan in layer 1, Affine\(3 -> 3\)",
+        match=r"at step 3: already before the step, W\[0, 0\] is nan in layer 1, Affine\(3 -> 3\)",
     ):
         ours.train_step(x, x)
 

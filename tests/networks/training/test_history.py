@@ -65,6 +65,13 @@ def test_plot(history, tmp_path):
     assert (tmp_path / "history.png").stat().st_size > 5000
 
 
+def test_the_parts_of_a_loss_are_drawn_beside_it():
+    history = History()
+    history.epochs.append({"epoch": 1, "step": 2, "loss": 3.0, "loss_0": 1.0, "loss_1": 2.0})
+    labels = [[line.get_label() for line in axes.get_lines()] for axes in history.plot().axes]
+    assert labels == [["loss of each step", "training loss"], ["loss 0", "loss 1"]]
+
+
 def test_plot_of_steps_alone():
     history = History()
     history.step_losses = [1.0, 0.5]

@@ -1,0 +1,232 @@
+"""Data parallelism on the ranks of MPI: each has the whole net and a share of each batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ...layers.base import Array
+from ...layers.nested import map_leaves
+from ...layers.tree import layers_of, state
+from ..gradients import value_and_grads
+from ..mean_loss import Part, parts_of, rows_of
+from .shares import separate, shares
+
+T = TypeVar("T")
+
+
+class RankError(RuntimeError):
+    """Another rank has failed, or the ranks do not agree."""
+
+
+class Alone:
+    """The communicator of a training in one process, with mpi4py's methods that `Ranks` calls."""
+
+    def Get_rank(self) -> int:  # noqa: N802
+        return 0
+
+    def Get_size(self) -> int:  # noqa: N802
+        return 1
+
+    def bcast(self, value: T) -> T:
+        return value
+
+    def gather(self, value: T) -> list[T]:
+        return [value]
+
+    allgather = gather
+
+
+class Ranks:
+    """The ranks that train one net together. All of them call each method, in the same order.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm, optional
+        Such as ``MPI.COMM_WORLD``; by default this process is alone.
+
+    Attributes
+    ----------
+    rank, size : int
+        The number of this rank, from 0, and of all of them.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        if not (comm is None or hasattr(comm, "Allreduce")):
+            raise TypeError(
+                f"Trainer: comm is {comm!r:.60}, expected a communicator such as MPI.COMM_WORLD"
+            )
+        self.comm: Any = Alone() if comm is None else comm
+        self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self._noted = self._agreed = False  # Ctrl-C, on this rank and on any
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Ranks:
+        return Ranks()  # a copy of a Trainer is this rank's own
+
+    def share(self, n: int) -> slice:
+        """Return which of `n` rows are this rank's, perhaps none."""
+        return dict(enumerate(shares(n, self.size))).get(self.rank, slice(n, n))
+
+    def value_and_grads(
+        self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None
+    ) -> tuple[float, list[Array]]:
+        """Return the loss and the gradients of a batch of which each rank has some rows.
+
+        ``dW = sum_r total_r dW_r / sum_r total_r``, where ``total_r`` is what the mean of rank r is
+        divided by; with ``reduction="sum"`` just the sum. The buffers become the means over the
+        ranks, weighted by rows. One Allreduce carries all of it. The layers keep the gradients of
+        this rank's rows.
+
+        Raises
+        ------
+        RankError
+            If another rank has raised an error; that rank raises the error itself.
+        ValueError
+            If the losses of a `SumLoss` do not divide by totals in the same proportion.
+        """
+        if self.size == 1:
+            return value_and_grads(net, loss, x, t, weights)
+        rows, params, buffers = rows_of(t), net.params, _buffers(net)
+        before = [buffer.copy() for buffer in buffers]
+        value, grads, error = 0.0, [np.zeros_like(p) for p in params], None
+        try:
+            if rows:
+                value, grads = value_and_grads(net, loss, x, t, weights)
+        except Exception as caught:  # reported to the others, and raised below
+            error, rows = caught, 0
+        parts = parts_of(loss, value, rows)
+        totals = [bool(rows) if total is None else total for _, _, total in parts]
+        values = [part for _, part, _ in parts]
+        table = np.zeros((self.size, 3 + 2 * len(parts)))  # each rank fills its row
+        table[self.rank] = [error is not None, self._noted, rows, *totals, *values]
+
+        terms = [(grad, totals[0]) for grad in grads]
+        terms += [(b - a, rows) for a, b in zip(before, buffers, strict=True)]
+        *sums, table = self._sum([*terms, (table, 1)], np.result_type(np.float32, *params))
+        failed, noted, rows_of_all = table[:, :3].T
+        if error is not None:
+            error.add_note(f"on rank {self.rank} of {self.size}")
+            raise error
+        if failed.any():
+            raise RankError(f"rank {failed.argmax()} of {self.size} has raised an error in a step")
+        self._parts, divisor = _of_all(loss, parts, table[:, 3:].astype(np.float64))
+        self._rows, self._agreed = int(rows_of_all.sum()), bool(noted.any())
+
+        for buffer, old, move in zip(buffers, before, sums[len(params) :], strict=True):
+            buffer[...] = old + move / self._rows
+        grads = sums[: len(params)]
+        for grad in grads:
+            grad /= divisor
+        return sum(factor * part for factor, part, _ in self._parts), grads
+
+    def parts(self, loss: Any, value: float, t: Any) -> tuple[list[Part], int]:
+        """Return `parts_of` the latest step's loss and its rows, over all ranks."""
+        if self.size > 1:
+            return self._parts, self._rows
+        return parts_of(loss, value, rows_of(t)), rows_of(t)
+
+    def interrupted(self, noted: bool) -> bool:
+        """Note a Ctrl-C for the next step's sum; return whether the last one held any rank's."""
+        agreed = self._agreed if self.size > 1 else noted
+        self._noted, self._agreed = noted and not agreed, False
+        return agreed
+
+    def steps(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Yield this rank's batches, and then empty ones until all ranks have run out."""
+        empty = None
+        while any(self.comm.allgather((batch := next(batches, None)) is not None)):
+            if batch is not None:
+                empty = map_leaves(lambda a: None if a is None else a[:0], batch)
+            yield empty if batch is None else batch
+
+    def first(self, function: Callable[[], T]) -> T:
+        """Return on all ranks what the function gives on rank 0; its error is one on all.
+
+        What a float decides, such as when to stop, is so decided alike, even where unlike
+        processors round it differently.
+        """
+        value, error = None, None
+        if self.rank == 0:
+            try:
+                value = function()
+            except Exception as caught:
+                error = caught
+        failed, value = self.comm.bcast((error is not None, value))
+        if error is not None:
+            raise error
+        if failed:
+            raise RankError(f"rank 0 of {self.size} has raised an error")
+        return value
+
+    def any(self, flag: bool) -> bool:
+        """Return on all ranks whether one of them has the flag."""
+        return any(self.comm.allgather(flag))
+
+    def gather(self, value: T) -> list[T]:
+        """Return on rank 0 what each rank has, in their order; elsewhere nothing."""
+        return self.comm.gather(value) or []
+
+    def check_equal(self, net: Any) -> None:
+        """Raise RankError on all ranks unless they have the same parameters, bit for bit."""
+        mine = {
+            name: hashlib.blake2b(array.tobytes()).hexdigest() if self.size > 1 else ""
+            for name, array in state(net).items()
+        }
+        first, *others = self.comm.allgather(mine)
+        for rank, theirs in enumerate(others, 1):
+            if wrong := [n for n in first | theirs if first.get(n) != theirs.get(n)]:
+                raise RankError(f"{wrong[0]!r} is not the same on rank {rank} as on rank 0")
+
+    def separate(self, generators: Sequence[np.random.BitGenerator]) -> None:
+        """Give each rank but the first streams of its own; equal states went before."""
+        for bits in generators if self.rank else ():
+            separate(bits, self.rank)
+
+    def _sum(self, terms: Sequence[tuple[Array, float]], dtype: Any) -> list[Array]:
+        """Return the sums of ``array * weight`` over the ranks: one buffer, one message."""
+        from mpi4py import MPI
+
+        flat = np.empty(sum(array.size for array, _ in terms), dtype)
+        places, start = [], 0
+        for array, weight in terms:
+            places.append(flat[start : start + array.size].reshape(array.shape))
+            np.multiply(array, weight, out=places[-1], casting="same_kind")
+            start += array.size
+        self.comm.Allreduce(MPI.IN_PLACE, flat)
+        return places
+
+
+def _of_all(loss: Any, mine: list[Part], table: Array) -> tuple[list[Part], float]:
+    """Return the parts of the loss over all ranks, and what their gradients are divided by.
+
+    The table has a row for each rank: the totals of its parts, 1 for a sum, and then their values.
+    """
+    totals, values = np.split(table, 2, axis=1)
+    means = [total is not None for _, _, total in mine]
+    counts = np.where(means, totals.sum(axis=0), 1.0)
+    divisors = np.where(counts == 0, 1, counts)  # a batch that counts nothing has loss 0
+    if np.ptp(totals / divisors, axis=1).max() > 1e-6:
+        raise ValueError(
+            f"{loss!r}: its losses divide by other totals on each rank, as with ignore_index or a "
+            "sum beside a mean; ranks need losses that divide by the same rows"
+        )
+    sums = (totals * values).sum(axis=0) / divisors
+    both = zip(sums.tolist(), counts.tolist(), strict=True)
+    parts = [
+        (factor, part, count if is_mean else None)
+        for (factor, _, _), is_mean, (part, count) in zip(mine, means, both, strict=True)
+    ]
+    return parts, float(divisors[0])
+
+
+def _buffers(net: Any) -> list[Array]:
+    """Return the float buffers of a net, each once."""
+    arrays = [
+        getattr(layer, name)
+        for layer in layers_of(net)
+        for name in getattr(layer, "buffer_names", ())
+    ]
+    return list({id(array): array for array in arrays if array.dtype.kind == "f"}.values())
