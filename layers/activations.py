@@ -11,6 +11,7 @@ import numpy as np
 
 from .base import Array, Layer
 from .checks import as_number
+from .device import normal_cdf
 from .half import total, wide
 
 
@@ -18,14 +19,12 @@ class Sigmoid(Layer):
     """``y = 1 / (1 + exp(-x))``;  ``dx = dout * y * (1 - y)``."""
 
     def forward(self, x: Any) -> Array:
-        x = self.as_input(x)
-        one = _one(x.dtype)
-        self.y = one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
+        self.y = sigmoid(self.as_input(x))
         return self.y
 
     def backward(self, dout: Any) -> Array:
         y = self.y
-        return self.as_dout(dout, y.shape) * (y * (_one(y.dtype) - y))
+        return self.as_dout(dout, y.shape) * (y * (_one(y.dtype, isinstance(y, np.ndarray)) - y))
 
 
 class Tanh(Layer):
@@ -98,7 +97,7 @@ class GELU(Layer):
         # Beyond 40 the density is 0, and x^2 might overflow.
         wide_x = wide(x)
         self.phi = np.exp(-0.5 * np.square(np.clip(wide_x, -40, 40))) / math.sqrt(2 * math.pi)
-        self.Phi = _normal_cdf(wide_x, self.phi)
+        self.Phi = normal_cdf(wide_x, self.phi)
         return (x * self.Phi).astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
@@ -115,10 +114,8 @@ class Softplus(Layer):
         return y.astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
-        from scipy.special import expit
-
         dout = self.as_dout(dout, self.x.shape)
-        dx = dout * expit(wide(self.x))
+        dx = dout * sigmoid(wide(self.x))
         return dx.astype(np.result_type(dout, self.x), copy=False)
 
 
@@ -139,27 +136,10 @@ class Softmax(Layer):
         return y * (dout - total(dout * y, axis=-1, keepdims=True))
 
 
-def _normal_cdf(x: Array, phi: Array) -> Array:
-    """Return Phi(x), of which phi(x) is the derivative.
-
-    For float32, ``Phi(-|x|) = phi(x) (c1 t + ... + c5 t^5)``, ``t = 1 / (1 + p |x|)``: formula
-    26.2.17 of Abramowitz, Stegun (1964), Handbook of Mathematical Functions.
-    """
-    if x.dtype != np.float32:
-        from scipy.special import ndtr
-
-        return ndtr(x)
-    t = np.abs(x)
-    t *= 0.2316419
-    t += 1
-    np.divide(1, t, out=t)
-    tail = t * 1.330274429
-    for c in (-1.821255978, 1.781477937, -0.356563782, 0.319381530):
-        tail += c
-        tail *= t
-    tail *= phi
-    np.subtract(0.5, tail, out=tail)
-    return np.copysign(tail, x, out=tail) + 0.5  # 1 - tail where x > 0
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``."""
+    one = _one(x.dtype, isinstance(x, np.ndarray))
+    return one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
 
 
 _QUIET = Context()
@@ -172,6 +152,6 @@ def _exp(x: Array) -> Array:
 
 
 @cache
-def _one(dtype: np.dtype[Any]) -> Array:
-    """Return 1 as an array: with a small array NumPy works twice as fast on it as on a number."""
-    return np.ones((), dtype)
+def _one(dtype: np.dtype[Any], as_array: bool) -> Any:
+    """Return 1, for NumPy as an array: small ones work twice as fast with it as with a number."""
+    return np.ones((), dtype) if as_array else dtype.type(1)

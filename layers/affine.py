@@ -71,7 +71,7 @@ class MatMul(Layer):
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return product(np.asarray(dout), self.W.T)
+        return product(np.asarray(dout, like=self.W), self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
@@ -152,7 +152,7 @@ class Affine(Layer):
 
     def backward(self, dout: Any) -> Array:
         self.backward_params(dout)
-        return product(np.asarray(dout), self.W if self.transposed else self.W.T)
+        return product(np.asarray(dout, like=self.W), self.W if self.transposed else self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))

@@ -15,7 +15,7 @@ class _BinaryLayer(Layer):
     """What `MulLayer` and `AddLayer` share: two inputs, Python numbers or arrays."""
 
     def _save(self, x: Any, y: Any) -> None:
-        self.x, self.y = _as_operand(self, x, "x"), _as_operand(self, y, "y")
+        self.x, self.y = _as_operand(self, x, "x"), _as_operand(self, y, "y", x=x)
         try:
             self.out_shape = np.broadcast_shapes(np.shape(self.x), np.shape(self.y))
         except ValueError:
@@ -105,7 +105,8 @@ class Repeat(Layer):
         return out
 
     def backward(self, dout: Any) -> Array:
-        return np.asarray(total(self.as_dout(dout, self.out_shape), self.axis))
+        dout = self.as_dout(dout, self.out_shape)
+        return np.asarray(total(dout, self.axis), like=dout)
 
     def __repr__(self) -> str:
         return f"Repeat({self.n}, axis={self.axis})"
@@ -144,13 +145,13 @@ class Sum(Layer):
         return f"Sum(axis={self.axis})"
 
 
-def _as_operand(layer: Layer, value: Any, name: str) -> Any:
-    return value if isinstance(value, int | float) else layer.as_real(value, name)
+def _as_operand(layer: Layer, value: Any, name: str, **beside: Any) -> Any:
+    return value if isinstance(value, int | float) else layer.as_real(value, name, **beside)
 
 
 def _unbroadcast(gradient: Any, operand: Any) -> Any:
     """Sum `gradient` over the axes along which `operand` was broadcast."""
-    if isinstance(operand, int | float) and isinstance(gradient, np.ndarray):
+    if isinstance(operand, int | float) and hasattr(gradient, "__array_function__"):
         return total(gradient).item()
     shape = np.shape(operand)
     if np.shape(gradient) == shape:

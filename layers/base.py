@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import check_real, check_unmasked
+from .device import as_numpy, check_same_kind, is_elsewhere, moved
 from .tree import (
     label,
     layers_of,
@@ -182,16 +183,27 @@ class Layer:
         Parameters
         ----------
         function : callable
-            Such as ``cupy.asarray``, or ``lambda array: array.astype(np.float64)``.
+            Such as ``cupy.asarray``, which moves a net to a GPU, ``cupy.asnumpy``, which moves it
+            back, or ``lambda array: array.astype(np.float64)``.
+
+        Notes
+        -----
+        Of an object of an older class, the lists ``params`` and ``grads`` are mapped. For an
+        optimizer that has made a step with them there is `Optimizer.map_arrays`.
         """
         new: dict[int, Array] = {}
+
+        def mapped(array: Array) -> Array:
+            if id(array) not in new:
+                new[id(array)] = function(array)
+            return new[id(array)]
+
         for layer in layers_of(self):
-            names = getattr(layer, "param_names", ()) + getattr(layer, "buffer_names", ())
-            for name in names:
-                array = getattr(layer, name)
-                if id(array) not in new:
-                    new[id(array)] = function(array)
-                setattr(layer, name, new[id(array)])
+            if hasattr(layer, "param_names"):
+                for name in (*layer.param_names, *getattr(layer, "buffer_names", ())):
+                    setattr(layer, name, mapped(getattr(layer, name)))
+            elif hasattr(layer, "params"):
+                layer.params, layer.grads = ([*map(mapped, a)] for a in (layer.params, layer.grads))
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of the parameters and buffers by name.
@@ -199,9 +211,9 @@ class Layer:
         Returns
         -------
         dict of str to array
-            Such as ``"0.W"``; frozen ones too, in C order.
+            NumPy's, such as ``"0.W"``; frozen ones too, in C order.
         """
-        return {name: np.array(array, order="C") for name, array in state(self).items()}
+        return {name: np.array(as_numpy(array), order="C") for name, array in state(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Copy `state` into the parameters and buffers, in place.
@@ -221,7 +233,7 @@ class Layer:
             If an array is masked.
         """
         for array, new in self.matched_state(state):
-            array[...] = new
+            array[...] = moved(new, array)
 
     def matched_state(self, state_dict: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
         """Return each array of the state with its new value, both checked.
@@ -244,7 +256,7 @@ class Layer:
         mine, name = state(self), type(self).__name__
         for key, value in state_dict.items():
             check_unmasked(value, f"{name}: state {key!r}")
-        new = {key: np.asarray(array) for key, array in state_dict.items()}
+        new = {key: as_numpy(array) for key, array in state_dict.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
         if missing or unexpected:
             raise ValueError(
@@ -259,7 +271,7 @@ class Layer:
                     f"{name}: state {key!r} is {came.dtype} of shape {came.shape}, "
                     f"expected {array.dtype} of shape {array.shape}"
                 )
-            if not array.flags.writeable:
+            if isinstance(array, np.ndarray) and not array.flags.writeable:
                 raise ValueError(f"{name}: {key!r} is read-only")
             with np.errstate(over="ignore"):
                 cast = came.astype(array.dtype)  # a copy: the state may hold views of the net
@@ -302,6 +314,8 @@ class Layer:
         kind = x.dtype.kind
         if kind != "f":
             x = self.as_real(x, name)
+        if self.param_names and type(own := getattr(self, self.param_names[0])) is not type(x):
+            check_same_kind(self, **{name: x, self.param_names[0]: own})
         if expected := self.expects(x.shape):
             raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
         if kind == "f":
@@ -339,7 +353,7 @@ class Layer:
             )
         return dout
 
-    def as_real(self, x: Any, name: str) -> Array:
+    def as_real(self, x: Any, name: str, /, **beside: Any) -> Array:
         """Return `x` as an array of real numbers of any shape.
 
         Parameters
@@ -348,6 +362,8 @@ class Layer:
             What came.
         name : str
             What errors call it.
+        **beside : array
+            Another input by its name, which must be of the same kind: both NumPy's, or both CuPy's.
 
         Returns
         -------
@@ -357,17 +373,20 @@ class Layer:
         Raises
         ------
         TypeError
-            If it does not hold real numbers, or is a masked array.
+            If it does not hold real numbers, is a masked array, or is on another device than the
+            array `beside` it, which is given by its name.
         """
-        if type(x) is np.ndarray and x.dtype.kind in "fiub":
+        if type(x) is np.ndarray and x.dtype.kind in "fiub" and not beside:
             return x
         check_unmasked(x, f"{self!r}: {name}")
-        if isinstance(x, np.ndarray) or not hasattr(x, "__array_function__"):
+        if not is_elsewhere(x):
             try:
                 x = np.asarray(x)
             except ValueError as error:
                 raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
         check_real(x, f"{self!r}: {name}")
+        for other, array in beside.items():
+            check_same_kind(self, **{name: x, other: array})
         return x
 
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute

@@ -51,6 +51,7 @@ class Dropout(Layer):
         """Return a new mask for `x`, drawn with the batch last, as images lie in memory."""
         n, *lengths = self._units(x.shape)
         kept = self.rng.random((*lengths, n), dtype=np.float32) >= self.rate
+        kept = np.asarray(kept, like=x)
         return np.moveaxis(np.multiply(kept, 1 / (1 - self.rate), dtype=x.dtype), -1, 0)
 
     def _units(self, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ class Slice(Layer):
     def forward(self, x: Any) -> Array:
         x = self.as_real(x, "x")
         try:
-            out = np.asarray(x[self.index])
+            out = np.asarray(x[self.index], like=x)
         except IndexError as error:
             raise ValueError(f"{self!r}: x has shape {x.shape}: {error}") from None
         self.x_shape, self.out_shape, self.is_float = x.shape, out.shape, x.dtype.kind == "f"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .activations import sigmoid
 from .base import Array, Layer
 from .checks import as_number
 from .half import wide
@@ -51,8 +52,8 @@ class Loss(Layer):
 
     def as_target(self, t: Any, y: Array) -> Array:
         """Return `t` as an array of the dtype of `y`, which must have its shape too."""
-        if type(t) is not np.ndarray or t.dtype is not y.dtype:
-            t = self.as_real(t, "t").astype(y.dtype, copy=False)
+        if type(t) is not type(y) or t.dtype is not y.dtype:
+            t = self.as_real(t, "t", y=y).astype(y.dtype, copy=False)
         if t.shape != y.shape:
             raise ValueError(f"{self!r}: t has shape {t.shape}, expected {y.shape}, that of y")
         return t
@@ -222,12 +223,13 @@ class CrossEntropyLoss(Loss):
         return super().expects(shape) if len(shape) >= 2 else "logits (N, K)"
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
-        y, t = self.as_prediction(y), self.as_real(t, "t")
-        z = np.subtract(y, y.max(axis=-1, keepdims=True), order="C")  # no overflow
+        y = self.as_prediction(y)
+        t = self.as_real(t, "t", y=y)
+        z = np.ascontiguousarray(y - y.max(axis=-1, keepdims=True), like=y)  # no overflow
         places = None
         if t.shape == y.shape[:-1]:
             labels, weights = self._labels(t, y.shape[-1], weights)
-            places = np.arange(0, z.size, y.shape[-1]).reshape(t.shape) + labels
+            places = np.arange(0, z.size, y.shape[-1], like=t).reshape(t.shape) + labels
             picked = z.ravel()[places]
         else:
             t = self._distributions(t, y)
@@ -266,11 +268,12 @@ class CrossEntropyLoss(Loss):
         t = t.astype(np.intp, copy=False)
         if kept is None and self.class_weights is None:
             return t, weights
-        own = np.ones(t.shape) if self.class_weights is None else self._by_class(t, classes)
+        plain = self.class_weights is None
+        own = np.ones_like(t, dtype=np.float64) if plain else self._by_class(t, classes)
         if kept is not None:
             own = own * kept
         if weights is not None:
-            w = self.as_real(weights, "weights")
+            w = self.as_real(weights, "weights", t=t)
             if w.shape != t.shape[: w.ndim]:
                 raise ValueError(f"{self!r}: weights have shape {w.shape}, expected {t.shape}")
             own = own * w.reshape(w.shape + (1,) * (t.ndim - w.ndim))
@@ -283,7 +286,7 @@ class CrossEntropyLoss(Loss):
                 f"{self!r}: class_weights has shape {getattr(weights, 'shape', ())}, "
                 f"expected ({classes},), one for each column of the logits"
             )
-        return np.asarray(weights[t])
+        return np.asarray(weights, like=t)[t]
 
     def _distributions(self, t: Array, y: Array) -> Array:
         if t.shape != y.shape:
@@ -340,8 +343,6 @@ class BinaryCrossEntropyLoss(Loss):
             raise ValueError(f"{what} is {positive_weight}, expected a positive number")
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
-        from scipy.special import expit
-
         y = self.as_prediction(y)
         t = self.as_target(t, y)
         if not (t.min() >= 0 and t.max() <= 1):
@@ -350,7 +351,7 @@ class BinaryCrossEntropyLoss(Loss):
         # With c = 1 + (w - 1) t: (1 - t) y + c log(1 + exp(-y)), in a form without cancellation.
         c = 1 + (self.positive_weight - 1) * t
         terms = (1 - t) * y + c * (np.maximum(-y, 0) + np.log1p(np.exp(-np.abs(y))))
-        self.slope = (c * expit(y) - self.positive_weight * t) * share
+        self.slope = (c * sigmoid(y) - self.positive_weight * t) * share
         return float(np.sum(terms * share, dtype=np.float64))
 
     def backward(self, dout: Any = 1.0) -> Array:

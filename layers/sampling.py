@@ -8,6 +8,7 @@ import numpy as np
 
 from .base import Array, Layer
 from .checks import as_generator
+from .device import check_same_kind
 
 
 class GaussianSample(Layer):
@@ -30,7 +31,7 @@ class GaussianSample(Layer):
         self.noise = np.zeros_like(mean)
         if self.training:
             eps = self.rng.standard_normal(mean.shape).astype(mean.dtype)
-            self.noise = np.exp(log_var / 2) * eps
+            self.noise = np.exp(log_var / 2) * np.asarray(eps, like=mean)
         return mean + self.noise
 
     def backward(self, dout: Any) -> tuple[Array, Array]:
@@ -60,6 +61,7 @@ class GaussianKL(Layer):
 
 def _pair(layer: Layer, mean: Any, log_var: Any) -> tuple[Array, Array]:
     mean, log_var = layer.as_input(mean, "mean"), layer.as_input(log_var, "log_var")
+    check_same_kind(layer, mean=mean, log_var=log_var)
     if mean.shape != log_var.shape:
         raise ValueError(
             f"{layer!r}: log_var has shape {log_var.shape}, expected {mean.shape}, that of mean"

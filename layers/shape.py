@@ -94,7 +94,7 @@ class Pad(Layer):
         top, left = self.pad
         self.inside = (..., slice(top, top + height), slice(left, left + width))
         self.out_shape = n, channels, height + 2 * top, width + 2 * left
-        out = full_images(self.out_shape, 0, x.dtype)
+        out = full_images(self.out_shape, 0, x)
         out[self.inside] = x
         return out
 

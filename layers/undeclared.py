@@ -108,7 +108,7 @@ class Watch:
             for place, layer in walk(net):
                 own = {id(param) for param in own_params(layer)}
                 values = {
-                    name: (value, value.copy() if isinstance(value, np.ndarray) else value)
+                    name: (value, value.copy() if _is_float_array(value) else value)
                     for name, value in getattr(layer, "__dict__", {}).items()
                     if name not in getattr(layer, "buffer_names", ()) and id(value) not in own
                 }
@@ -136,7 +136,7 @@ class Watch:
 
 
 def _is_float_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return hasattr(value, "__array_function__") and value.dtype.kind == "f"
 
 
 def _is_changed(layer: LayerLike, name: str, before: dict[str, Any]) -> bool:

@@ -87,7 +87,7 @@ def missing_return(layer: object, method: str) -> TypeError:
 
 def as_result(what: str, value: Any) -> float:
     """Return the value of a loss or metric as a float; raise TypeError if it is no number."""
-    if np.ndim(value) or not isinstance(value, Real | np.ndarray):
+    if np.ndim(value) or not (isinstance(value, Real) or hasattr(value, "__array_function__")):
         came = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
         raise TypeError(f"{what} returned {came:.60}, expected a number")
     return float(value)

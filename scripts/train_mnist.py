@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 import arguments
+import devices
 import digits
 import training_options
 from chainrule.datasets import one_hot
@@ -95,6 +96,8 @@ def train(args: argparse.Namespace) -> int:
 
     settings = digits.Settings(args.model, args.data, args.seed, **args.hidden_layer)
     net, rng = settings.build()
+    if args.device == "gpu":
+        net.map_arrays(devices.cupy().asarray)
     x, x_test = settings.inputs(x), settings.inputs(x_test)
     loss: Layer = CrossEntropyLoss()
     targets, test_targets = t, t_test
@@ -142,6 +145,8 @@ def train(args: argparse.Namespace) -> int:
 
     if trainer.ranks.rank:
         return 0
+    if args.device == "gpu":
+        net.map_arrays(devices.cupy().asnumpy)
     predicted = trainer.predict(x_test).argmax(axis=1)
     right = np.count_nonzero(predicted == t_test)
     print(f"test accuracy: {right / len(t_test):.2%} ({right:,} of {len(t_test):,} images)")

@@ -77,6 +77,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="shares of each batch, in a thread each (conv and deep: one per core; else 1)",
     )
     add("--mpi", action="store_true", help="train on all ranks: mpiexec -n 2 python -m mpi4py ...")
+    add("--device", choices=("cpu", "gpu"), default="cpu", help="a gpu needs CuPy (cpu)")
     add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="for weights and order (0)")
 
@@ -110,7 +111,8 @@ def in_threads(net: Sequential, args: argparse.Namespace) -> Layer:
     """Return what trains the net: itself, or its shares in threads."""
     threads = args.threads
     if threads is None:
-        gains = args.model in ("conv", "deep") and not args.mpi and find_spec("threadpoolctl")
+        alone = not args.mpi and args.device == "cpu"
+        gains = alone and args.model in ("conv", "deep") and find_spec("threadpoolctl")
         threads = arguments.cores() if gains else 1
     return DataParallel(net, threads) if threads > 1 else net
 

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from device_array import asarray, asnumpy
 
 from chainrule.datasets import load_mnist_sample, write_idx
 from chainrule.layers import ReLU
@@ -368,3 +370,45 @@ def test_watch_gradients_sees_them_vanish(run_script, tmp_path):
     assert float(sigmoid) < 1e-3 < float(relu)
     for name in ("flow_sigmoid.png", "flow_relu.png"):
         assert (tmp_path / name).read_bytes().startswith(PNG)
+
+
+def cupy_without(error=None):
+    """Return a module like cupy, whose arrays are the stand-in's, with a device or an error."""
+
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    def device_count():
+        if error:
+            raise CUDARuntimeError(error)
+        return 1
+
+    runtime = SimpleNamespace(getDeviceCount=device_count, CUDARuntimeError=CUDARuntimeError)
+    cuda = SimpleNamespace(runtime=runtime)
+    return SimpleNamespace(asarray=asarray, asnumpy=asnumpy, cuda=cuda)
+
+
+@pytest.mark.parametrize(
+    ("cupy", "message"),
+    [
+        (None, "--device gpu needs CuPy: pip install cupy-cuda12x"),
+        (cupy_without("no driver"), "--device gpu: CuPy finds no device: no driver"),
+    ],
+)
+def test_without_a_gpu_the_digits_say_why(train, monkeypatch, cupy, message):
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    run = train("--device", "gpu")
+    assert run.code == 1
+    assert message in run.err
+
+
+@pytest.mark.parametrize(
+    "options", [["--augment", "--clip", "1"], ["--model", "conv", "--threads", "1"]]
+)
+def test_digits_are_the_same_on_a_device(train, monkeypatch, tmp_path, options):
+    monkeypatch.setitem(sys.modules, "cupy", cupy_without())
+    here, there = train(*options), train(*options, "--device", "gpu", out="device")
+    assert accuracy(there) == accuracy(here)
+    weights = (np.load(tmp_path / out / "weights.npz") for out in ("out", "device"))
+    for mine, theirs in zip(*(file.values() for file in weights), strict=True):
+        np.testing.assert_array_equal(theirs, mine)

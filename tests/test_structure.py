@@ -8,7 +8,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("layers", "networks", "datasets")
 FOUNDATIONS = ("base", "tree", "nested", "checks", "protocols", "undeclared")
-LOWEST = ["layers/protocols", "layers/checks", "layers/nested", "layers/tree", "layers/base"]
+LOWEST = [
+    "layers/device",
+    "layers/protocols",
+    "layers/checks",
+    "layers/nested",
+    "layers/tree",
+    "layers/base",
+]
 
 
 def source_files():

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..base import Array
 from ..checks import Pair
@@ -32,10 +33,10 @@ def correlate(
     F, dtype = len(W), np.result_type(x, W)
     if dtype == np.float16:
         return correlate(wide(x), wide(W), b, window, size, groups).astype(dtype)
-    out = empty_images(len(x), F, size, dtype)
-    x = x.astype(out.dtype, copy=False)
+    x = x.astype(dtype, copy=False)
+    out = empty_images(len(x), F, size, x)
     kernels = W.transpose(0, 2, 3, 1).reshape(groups, F // groups, -1)
-    biases = (np.zeros(F, out.dtype) if b is None else b).reshape(groups, -1, 1)
+    biases = (np.zeros(F, dtype, like=x) if b is None else b).reshape(groups, -1, 1)
     split = _split(groups, x, out)
     for kernel, bias, (images, outputs) in zip(kernels, biases, split, strict=True):
         for patches, place in _blocks(images, window, outputs):
@@ -52,7 +53,7 @@ def correlate_weights(x: Array, dout: Array, window: Window, groups: int) -> Arr
         return correlate_weights(wide(x), wide(dout), window, groups).astype(dtype)
     x, dout = x.astype(dtype, copy=False), dout.astype(dtype, copy=False)
     (kh, kw), C, F = window.size, x.shape[1] // groups, dout.shape[1]
-    kernels = np.zeros((groups, kh * kw * C, F // groups), dtype)
+    kernels = np.zeros((groups, kh * kw * C, F // groups), dtype, like=x)
     for kernel, (images, outputs) in zip(kernels, _split(groups, x, dout), strict=True):
         for patches, place in _blocks(images, window, outputs):
             kernel += (patches @ place.transpose(0, 2, 1)).sum(axis=0)
@@ -70,8 +71,9 @@ def correlate_input(dout: Array, W: Array, window: Window, size: Pair, groups: i
     (sh, sw), (F, C, kh, kw) = window.stride, W.shape
     transposed = W.reshape(groups, F // groups, C, kh, kw).swapaxes(1, 2)
     kernel = transposed.reshape(groups * C, F // groups, kh, kw)
+    dout = dout.astype(np.result_type(dout, W), copy=False)
 
-    def phase(h: int, w: int) -> Array | float:
+    def phase(h: int, w: int) -> Any:
         (rows, dh, ph), (columns, dw, pw) = _taps(window, 0, h), _taps(window, 1, w)
         if not (rows and columns):
             return 0.0
@@ -80,8 +82,8 @@ def correlate_input(dout: Array, W: Array, window: Window, size: Pair, groups: i
         return correlate(dout, kernel[:, :, rows][..., columns], None, flipped, part, groups)
 
     if (sh, sw) == (1, 1):
-        return np.asarray(phase(0, 0))
-    dx = empty_images(len(dout), groups * C, size, np.result_type(dout, W))
+        return phase(0, 0)
+    dx = empty_images(len(dout), groups * C, size, dout)
     for h, w in product(range(sh), range(sw)):
         dx[:, :, h::sh, w::sw] = phase(h, w)
     return dx
@@ -123,7 +125,7 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
     pixel = kw * C * N * x.itemsize  # bytes of a line that is one pixel wide
     columns = _evenly(width, max(-(-_COLUMNS // N), _BLOCK // (2 * kh * pixel)))
     rows = _evenly(height, (_BLOCK // (pixel * columns) - kh) // hop + 1)
-    buffer = np.empty((hop * (rows - 1) + kh) * kw * C * columns * N, x.dtype)
+    buffer = np.empty((hop * (rows - 1) + kh) * kw * C * columns * N, x.dtype, like=x)
     for h, w in product(range(0, height, rows), range(0, width, columns)):
         place = out[h : h + rows, :, w : w + columns]
         m, F, n, _ = place.shape
@@ -133,10 +135,9 @@ def _blocks(x: Array, window: Window, out: Array) -> Iterator[tuple[Array, Array
         else:
             for i in range(kh):
                 _copy(x, window, (h, w), sh, lines[i::kh], i)
-        run = n * N * x.itemsize
-        strides = hop * kw * C * run, run, x.itemsize
-        patches = as_strided(lines, (m, kh * kw * C, n * N), strides)
-        yield patches, place.reshape(m, F, n * N)
+        line = kw * C * n * N
+        runs = sliding_window_view(lines.reshape(-1), kh * line)[:: hop * line]
+        yield runs.reshape(m, kh * kw * C, n * N), place.reshape(m, F, n * N)
 
 
 def _copy(x: Array, window: Window, first: Pair, step: int, lines: Array, i: int = 0) -> None:

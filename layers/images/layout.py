@@ -9,7 +9,6 @@ window of 3 pixels would be runs of 3.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..base import Array
 from ..checks import Pair
@@ -22,17 +21,17 @@ def batch_last(x: Array) -> Array:
     """
     if x.ndim != 4:
         return x
-    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0), like=x).transpose(3, 0, 1, 2)
 
 
-def empty_images(n: int, channels: int, size: Pair, dtype: DTypeLike) -> Array:
-    """Return new images of shape (n, channels, *size) with the batch innermost in memory."""
-    return np.empty((channels, *size, n), dtype).transpose(3, 0, 1, 2)
+def empty_images(n: int, channels: int, size: Pair, like: Array) -> Array:
+    """Return new images of shape (n, channels, *size), of the dtype and kind of `like`."""
+    return np.empty((channels, *size, n), like.dtype, like=like).transpose(3, 0, 1, 2)
 
 
-def full_images(shape: tuple[int, ...], value: float, dtype: DTypeLike) -> Array:
+def full_images(shape: tuple[int, ...], value: float, like: Array) -> Array:
     """Return new images of shape (N, C, H, W), all of one value, with the batch innermost."""
     n, channels, *size = shape
-    out = empty_images(n, channels, (size[0], size[1]), dtype)
+    out = empty_images(n, channels, (size[0], size[1]), like)
     out.fill(value)
     return out

@@ -36,7 +36,7 @@ class _Pooling(Layer):
 
     def _outputs(self, x: Array, value: float) -> Array:
         """Return outputs for the images `x` that all have this value."""
-        return full_images((*x.shape[:2], *self.window.outputs(x.shape[2:])), value, x.dtype)
+        return full_images((*x.shape[:2], *self.window.outputs(x.shape[2:])), value, x)
 
     def _taps(self, x: Array, y: Array) -> Iterator[tuple[Any, Any]]:
         return self.window.taps(x.shape[2:], y.shape[2:])
@@ -140,7 +140,7 @@ class AveragePooling(_Pooling):
     def backward(self, dout: Any) -> Array:
         dout = batch_last(self.as_dout(dout, self.y_shape))
         share = wide(dout) / math.prod(self.window.size)
-        dx = full_images(self.x_shape, 0, share.dtype)
+        dx = full_images(self.x_shape, 0, share)
         for out, pixel in self._taps(dx, share):
             dx[pixel] += share[out]
         return dx.astype(dout.dtype, copy=False)
@@ -158,10 +158,10 @@ class GlobalAveragePooling(Layer):
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
         self.x_shape = x.shape
-        return np.asarray(x.mean(axis=(2, 3)))
+        return x.mean(axis=(2, 3))
 
     def backward(self, dout: Any) -> Array:
         share = self.as_dout(dout, self.x_shape[:2]) / math.prod(self.x_shape[2:])
-        dx = full_images(self.x_shape, 0, share.dtype)
+        dx = full_images(self.x_shape, 0, share)
         dx += share[:, :, None, None]
         return dx

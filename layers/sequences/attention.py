@@ -73,7 +73,8 @@ class Attention(Layer):
 
     def _fitting_inputs(self, queries: Any, keys: Any, values: Any) -> tuple[Array, Array, Array]:
         q = self.as_input(queries, "queries")
-        k, v = self.as_real(keys, "keys"), self.as_real(values, "values")
+        k = self.as_real(keys, "keys", queries=q)
+        v = self.as_real(values, "values", queries=q)
         *lead, _, d = q.shape
         if k.ndim != q.ndim or k.shape != (*lead, k.shape[-2], d) or not k.shape[-2]:
             expected = ", ".join(map(str, (*lead, "S", d)))
@@ -84,7 +85,7 @@ class Attention(Layer):
         return q, k, v
 
     def _seen(self, mask: Any, shape: tuple[int, ...]) -> Array:
-        mask = np.asarray(mask)
+        mask = np.asarray(mask, like=self.q)
         if mask.dtype != bool:
             raise TypeError(
                 f"{self!r}: mask is of dtype {mask.dtype}, expected bool (True is seen)"
@@ -243,10 +244,10 @@ class SelfAttention(Layer):
 
     def _mask(self, valid: Any, n: int, steps: int) -> Array | None:
         """Return what each step sees, of a shape that broadcasts to (N, heads, T, T)."""
-        mask = np.tri(steps, dtype=bool) if self.causal else None
+        mask = np.tri(steps, dtype=bool, like=self.x) if self.causal else None
         if valid is None:
             return mask
-        valid = np.asarray(valid)
+        valid = np.asarray(valid, like=self.x)
         if valid.dtype != bool:
             raise TypeError(
                 f"{self!r}: valid is of dtype {valid.dtype}, expected bool (True is seen)"

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator, as_parameter
+from ..device import sums_by_label
 
 
 class Embedding(Layer):
@@ -78,9 +79,8 @@ class Embedding(Layer):
         D = self.W.shape[1]
         x, dout = self.x.ravel(), self.as_dout(dout, (*self.x.shape, D)).reshape(-1, D)
         self.dW = np.zeros_like(self.W, dtype=dout.dtype)
-        order = x.argsort(kind="stable")  # equal words side by side: a sum for each run of them
-        words, starts = np.unique(x[order], return_index=True)
-        self.dW[words] = np.add.reduceat(dout[order], starts, axis=0)
+        words, sums = sums_by_label(dout, x)
+        self.dW[words] = sums
 
     def _indices(self, x: Any) -> Array:
         """Return x as integers from 0 to V - 1."""

@@ -110,7 +110,9 @@ class LSTM(Layer):
         self.x = x = time_major(self.as_input(x))
         steps, n, D = x.shape
         H = len(self.Wh)
-        half = np.repeat(np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype), H)  # g is tanh(a) itself
+        half = np.repeat(
+            np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype, like=x), H
+        )  # g is tanh(a) itself
         ax = ((self.Wx * half).T @ x.reshape(-1, D).T).reshape(4 * H, steps, n)
         ax += (self.b * half)[:, np.newaxis, np.newaxis]
         WhT, half = (self.Wh * half).T, half[:, np.newaxis]

@@ -18,7 +18,7 @@ from ..initializers import Initializer
 
 def time_major(x: Array) -> Array:
     """Return x (N, T, D) as contiguous (T, N, D): no copy of what a recurrent layer returned."""
-    return np.ascontiguousarray(x.swapaxes(0, 1))
+    return np.ascontiguousarray(x.swapaxes(0, 1), like=x)
 
 
 def batch_major(h: Array) -> Array:
@@ -33,7 +33,7 @@ def initial_states(layer: Layer, states: dict[str, Any], zero: Array) -> list[Ar
         return [zero for _ in states]
     if len(given) < len(states):
         raise ValueError(f"{layer!r}: got {given[0]} alone, expected none or all of {[*states]}")
-    arrays = {name: layer.as_real(state, name) for name, state in states.items()}
+    arrays = {name: layer.as_real(state, name, x=zero) for name, state in states.items()}
     for name, array in arrays.items():
         if array.shape != zero.shape:
             raise ValueError(f"{layer!r}: {name} has shape {array.shape}, expected {zero.shape}")

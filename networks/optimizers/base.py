@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
+from ...layers.device import as_numpy, moved
+from ...layers.tree import state as state_of
 from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
@@ -133,7 +135,7 @@ class Optimizer:
         for name, (arrays, t) in named.items():
             state[f"t.{name}"] = np.array(t)
             for slot, array in zip(self.slots, arrays, strict=False):
-                state[f"{slot}.{name}"] = array.copy()
+                state[f"{slot}.{name}"] = np.array(as_numpy(array))
         return state
 
     def load_state_dict(
@@ -157,7 +159,7 @@ class Optimizer:
             If it is of another class, names are missing or unexpected, or a value is out of range;
             then nothing has changed.
         """
-        new = {name: np.array(value) for name, value in state.items()}
+        new = {name: np.array(as_numpy(value)) for name, value in state.items()}
         name, fresh = type(self).__name__, copy.copy(self)
         if str(new.get("class")) != name:
             raise ValueError(f"{name}: the state is of class {new.get('class')}")
@@ -199,6 +201,25 @@ class Optimizer:
             fresh._bind(list(params.values()) if old else [params[k] for k in names])
         vars(self).update(vars(fresh))
 
+    def map_arrays(self, function: Callable[[Array], Array], net: Any) -> None:
+        """``net.map_arrays(function)``, and each array of the state too: it follows its parameter.
+
+        Parameters
+        ----------
+        function : function of an array
+            Such as ``cupy.asarray``, which moves to a GPU, or ``cupy.asnumpy``.
+        net : Layer
+            The net whose parameters the optimizer moves. To map it alone would leave this state
+            behind, which belongs to the arrays that were replaced.
+        """
+        before = state_of(net)
+        net.map_arrays(function)
+        new = {id(before[name]): array for name, array in state_of(net).items()}
+        for moments in self._moments.values():
+            moments.param = new.get(id(moments.param), moments.param)
+            moments.arrays = [function(array) for array in moments.arrays]
+        self._moments = {id(moments.param): moments for moments in self._moments.values()}
+
     def check_fits(self, params: Sequence[Array]) -> None:
         """Raise unless the optimizer can continue with `params`.
 
@@ -235,7 +256,9 @@ class Optimizer:
         if self._loaded:
             self.check_fits(params)
             both = zip(params, self._loaded, strict=True)
-            self._moments = {id(p): Moments(p, arrays, t) for p, (arrays, t) in both}
+            self._moments = {
+                id(p): Moments(p, [moved(a, p) for a in arrays], t) for p, (arrays, t) in both
+            }
             self._loaded = []
 
     def _knows(self, params: Sequence[Array], grads: Sequence[Array]) -> bool:

@@ -13,7 +13,9 @@ import numpy as np
 
 from ...layers.base import Array
 from ...layers.checks import as_count, check_real
+from ...layers.device import moved
 from ...layers.nested import at, leaves, map_leaves
+from ...layers.tree import layers_of, own_params
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
 Share = Callable[[int], slice]  # from a number of rows to those of a rank
@@ -220,19 +222,23 @@ def joined(parts: list[Any]) -> Any:
     return np.concatenate([np.atleast_1d(part) for part in parts])
 
 
-def cast(value: Any, dtype: Any) -> Any:
-    """Return floats in `dtype`, that of a net; anything else is returned as it is."""
+def cast(value: Any, home: Any) -> Any:
+    """Return floats in the dtype of `home`, a net's parameter, and all arrays where it is."""
     if type(value) is tuple:
-        return tuple(cast(part, dtype) for part in value)
-    if dtype is None or getattr(getattr(value, "dtype", None), "kind", "") != "f":
-        return value
-    return value.astype(dtype, copy=False)
+        return tuple(cast(part, home) for part in value)
+    if home is None or getattr(getattr(value, "dtype", None), "kind", "") != "f":
+        return placed(value, home)
+    return moved(value.astype(home.dtype, copy=False), home)
 
 
-def dtype_of(net: Any) -> Any:
-    """Return the dtype of the net's first parameter, None if it has none."""
-    params = net.params
-    return params[0].dtype if params else None
+def placed(value: Any, home: Any) -> Any:
+    """Return all arrays of a nested tuple where `home` is, a net's parameter."""
+    return value if home is None else map_leaves(lambda leaf: moved(leaf, home), value)
+
+
+def home_of(net: Any) -> Any:
+    """Return the net's first parameter, frozen or not; None if it has none."""
+    return next((param for layer in layers_of(net) for param in own_params(layer)), None)
 
 
 def nonfinite(array: Array) -> str:
@@ -262,4 +268,4 @@ def _take(value: Any, rows: Any) -> Any:
         return value if value is None else value[rows]
     if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned:
         return value.take(rows, axis=0)
-    return value[rows]
+    return value[moved(rows, value)]

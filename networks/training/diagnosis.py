@@ -10,7 +10,7 @@ import numpy as np
 from ...layers.protocols import LayerLike
 from ...layers.tree import label, state, walk
 from ..network import call
-from .batches import nonfinite
+from .batches import as_array, nonfinite
 
 
 def find_nonfinite(net: LayerLike, x: Any, t: Any) -> str:
@@ -69,7 +69,7 @@ def _nonfinite(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         parts = (_nonfinite(f"{name}[{i}]", part) for i, part in enumerate(value))
         return next(filter(None, parts), "")
-    found = nonfinite(np.asarray(value))
+    found = nonfinite(as_array(value))
     return found and name + found
 
 

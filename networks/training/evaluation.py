@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.device import as_numpy
+from ...layers.nested import map_leaves
 from ...layers.protocols import LayerLike, LossLike
 from ..gradients import as_result, loss_of
 from ..mean_loss import MeanLoss, parts_of, rows_of
 from ..parallel.mpi import Ranks
 from ..protocols import Metric
-from .batches import Batches, cast, dtype_of, joined
+from .batches import Batches, cast, home_of, joined, placed
 from .metrics import accuracy
 
 Metrics = Sequence[Metric] | Mapping[str, Metric]
@@ -33,12 +35,12 @@ def evaluate(
     that the loss ignores are left out. Each rank runs the net on its rows, rank 0 does the rest.
     """
     ranks = ranks or Ranks()
-    dtype, mean = dtype_of(net), MeanLoss()
+    home, mean = home_of(net), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []
     for x, t, weights in batches.shared(ranks.share).once():
-        x = cast(x, dtype)
+        x, (t, weights) = cast(x, home), placed((t, weights), home)
         y = net.predict(*x) if type(x) is tuple else net.predict(x)
         value, rows = loss_of(loss, y, t, weights), rows_of(t)
         mean.add(parts_of(loss, value, rows), value, rows)
@@ -46,8 +48,8 @@ def evaluate(
             y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
             named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
         if named:
-            outputs.append(y)
-            targets.append(t)
+            outputs.append(map_leaves(as_numpy, y))
+            targets.append(map_leaves(as_numpy, t))
     gathered = ranks.gather((mean.sums, outputs, targets))
 
     def found() -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ..mean_loss import MeanLoss, rows_of
-from .batches import Batches, as_batch, cast, dtype_of
+from .batches import Batches, as_batch, cast, home_of
 from .evaluation import Metrics, evaluate
 from .interruption import Interrupted, Interruption
 from .progress import Progress, epoch_line
@@ -172,7 +172,7 @@ class Fit:
 
     def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
         run, trainer, ranks = self.run, self.trainer, self.trainer.ranks
-        dtype = dtype_of(trainer.net)
+        home = home_of(trainer.net)
         order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
         loss = MeanLoss(run.sums)
         batches = self.data.once(order, run.batch, ranks.share)
@@ -185,7 +185,7 @@ class Fit:
                     "Trainer.fit: the result of transform", self.transform(x, t, trainer.rng)
                 )
                 weights = weights if changed is None else changed
-            value = trainer.train_step(cast(x, dtype), t, weights)
+            value = trainer.train_step(cast(x, home), t, weights)
             trainer.history.step_losses.append(value)
             parts, rows = ranks.parts(trainer.loss, value, t)
             loss.add(parts, value, rows)

@@ -14,6 +14,7 @@ from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import label, own_params, parts, walk
 from ..gradients import loss_of
 from ..network import call
+from .batches import as_array
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -113,5 +114,5 @@ def _measure(layer: Any, found: dict[str, float]) -> None:
 
 
 def _square(value: Any) -> float:
-    arrays = (np.asarray(leaf) for _, leaf in leaves(value) if leaf is not None)
+    arrays = (as_array(leaf) for _, leaf in leaves(value) if leaf is not None)
     return sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.checks import as_count, as_number
-from .batches import Batch, Batches, cast, dtype_of
+from .batches import Batch, Batches, cast, home_of
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def learning_rate_range(
     trial.schedule = None
     trial.net.train()
     curve = LearningRateCurve([], [])
-    dtype = dtype_of(trial.net)
+    home = home_of(trial.net)
     batches: Iterator[Batch] = iter(())
     for rate in np.geomspace(lowest, highest, steps).tolist():
         batch = next(batches, None)
@@ -83,7 +83,7 @@ def learning_rate_range(
         trial.optimizer.lr = rate
         try:
             with np.errstate(all="ignore"):
-                value = trial.train_step(cast(batch[0], dtype), batch[1])
+                value = trial.train_step(cast(batch[0], home), batch[1])
         except FloatingPointError:
             break
         curve.rates.append(rate)

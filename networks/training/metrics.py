@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ...layers.base import Array
 from ...layers.checks import as_count, check_real, check_unmasked
+from ...layers.device import as_numpy
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
 def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
     for name, value in (("y", y), ("t", t)):
         check_unmasked(value, f"{caller}: {name}")
-        check_real(np.asarray(value), f"{caller}: {name}")
-    y, t = np.asarray(y), np.asarray(t)
+        check_real(as_numpy(value), f"{caller}: {name}")
+    y, t = as_numpy(y), as_numpy(t)
     if y.ndim < 2 or y.shape[-1] < 2 or t.shape not in (y.shape, y.shape[:-1]):
         raise ValueError(
             f"{caller}: y has shape {y.shape} and t {t.shape}, expected (N, K) and (N,) or (N, K) "

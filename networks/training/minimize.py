@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.base import Array
+from ...layers.device import as_numpy, moved
 from ...layers.tree import layers_of
 from ..gradients import NonFiniteLossError, value_and_grads
 from .arguments import check_minimize, warn_of_bytes
-from .batches import Batches, cast, dtype_of
+from .batches import Batches, cast, home_of, placed
 from .diagnosis import find_nonfinite
 from .heap import keep_freed_memory
 from .progress import Progress
@@ -128,8 +129,9 @@ class _Objective:
     def __init__(self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None) -> None:
         self.net, self.loss = net, loss
         batches = Batches(x, t, weights=weights, caller="minimize")
-        ((x, self.t, self.weights),) = batches.once()
-        self.x = cast(x, dtype_of(net))
+        ((x, *labels),) = batches.once()
+        home = home_of(net)
+        self.x, (self.t, self.weights) = cast(x, home), placed(tuple(labels), home)
         self.best, self.least = _flatten(net.params), math.inf
         keep_freed_memory()
 
@@ -150,7 +152,7 @@ class _Objective:
         length = float(np.linalg.norm(v))
         if length == 0:
             return np.zeros_like(v)
-        eps = np.finfo(dtype_of(self.net)).eps
+        eps = np.finfo(home_of(self.net).dtype).eps
         h = float(np.cbrt(eps)) * (1 + float(np.linalg.norm(w))) / length
         return (self._at(w + h * v)[1] - self._at(w - h * v)[1]) / (2 * h)
 
@@ -161,11 +163,13 @@ class _Objective:
 
 
 def _flatten(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([np.ravel(array) for array in arrays]).astype(np.float64, copy=False)
+    return np.concatenate([as_numpy(array).ravel() for array in arrays]).astype(
+        np.float64, copy=False
+    )
 
 
 def _unflatten(w: Array, params: Sequence[Array]) -> None:
     i = 0
     for p in params:
-        p[...] = w[i : i + p.size].reshape(p.shape)
+        p[...] = moved(w[i : i + p.size].reshape(p.shape), p)
         i += p.size

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.checks import as_count
+from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
 from ...layers.undeclared import Watch
 from ..gradients import NonFiniteLossError, as_result
@@ -29,7 +30,7 @@ from .arguments import (
     check_trainer,
     warn_of_bytes,
 )
-from .batches import Batches, as_rows, cast, dtype_of, joined
+from .batches import Batches, as_rows, cast, home_of, joined, placed
 from .checkpoint import generators_of, load_training, save_training
 from .diagnosis import find_nonfinite
 from .evaluation import Metrics, evaluate, try_evaluation
@@ -134,7 +135,8 @@ class Trainer:
         Parameters
         ----------
         x, t : arrays of shape (N, ...) or nested tuples of them
-            Inputs and targets; a tuple x is spread into the net's arguments.
+            Inputs and targets; a tuple x is spread into the net's arguments. They are moved to
+            where the net's parameters are.
         weights : array of shape (N,) or (N, ...), optional
             Weights of the rows.
 
@@ -167,6 +169,9 @@ class Trainer:
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         if not self._checked:
             warn_of_bytes("Trainer", self.net, x)
+        params = self.net.params
+        if params and not type(x) is type(t) is type(params[0]):
+            x, t, weights = placed((x, t, weights), params[0])
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
             watch = None
@@ -181,7 +186,6 @@ class Trainer:
             if watch is not None and (undeclared := watch.undeclared()):
                 raise TypeError(f"Trainer: {undeclared}")
             self._checked = True
-            params = self.net.params
             if self.penalty is not None:
                 value += self.penalty.value(params)
                 grads = self.penalty.add_to(grads, params)
@@ -384,11 +388,13 @@ class Trainer:
         """
         batch_size = as_count(batch_size, "Trainer.predict: batch_size")
         x = as_rows("Trainer.predict: x", x)
-        data, dtype = Batches(x, x, batch_size, caller="Trainer.predict"), dtype_of(self.net)
+        data, home = Batches(x, x, batch_size, caller="Trainer.predict"), home_of(self.net)
+        _, like = next(leaves(x))
         outputs = []
         for part, _, _ in data.once():
-            part = cast(part, dtype)
-            outputs.append(self.net.predict(*(part if type(part) is tuple else (part,))))
+            part = cast(part, home)
+            out = self.net.predict(*(part if type(part) is tuple else (part,)))
+            outputs.append(placed(out, like))
         return joined(outputs)
 
     def save(self, path: Path) -> None:
