@@ -49,7 +49,7 @@ class Layer:
         True while training, False in evaluation.
     frozen : bool
         Whether `freeze` was called: its parameters are not trained.
-    constructed : dict or None
+    constructed : frozenset or None
         The attributes that ``__init__`` set, and whether each was other than None: what `forget`
         keeps. None if they are not known, as with a dataclass.
     """
@@ -59,7 +59,7 @@ class Layer:
     part_names: tuple[str, ...] = ()
     training: bool = True
     frozen: bool = False
-    constructed: dict[str, bool] | None = None
+    constructed: frozenset[tuple[str, bool]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -167,8 +167,9 @@ class Layer:
         """
         for layer in layers_of(self):
             bare = type(layer).__init__ is object.__init__  # set nothing
-            constructed = {} if bare else getattr(layer, "constructed", None)
-            if isinstance(layer, Layer) and constructed is not None:
+            noted = frozenset() if bare else getattr(layer, "constructed", None)
+            if isinstance(layer, Layer) and noted is not None:
+                constructed = dict(noted)
                 kept = {"constructed", "training", "frozen"}
                 kept |= {*layer.param_names, *layer.buffer_names, *layer.part_names}
                 for name in set(vars(layer)) - kept:
@@ -417,7 +418,8 @@ def _noting(init: Callable[..., None]) -> Callable[..., None]:
     @wraps(init)
     def noting(self: Layer, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        vars(self)["constructed"] = {name: value is not None for name, value in vars(self).items()}
+        own = vars(self)
+        own["constructed"] = frozenset((name, value is not None) for name, value in own.items())
 
     return noting
 

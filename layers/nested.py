@@ -24,11 +24,11 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
-def has_floats(value: Any) -> bool:
-    """Whether a value holds an array of floats, for which a backward returns a gradient."""
+def kind(value: Any) -> str:
+    """Return "f" if a value holds an array of floats, for which a backward returns a gradient."""
     if type(value) is tuple:
-        return any(map(has_floats, value))
-    return getattr(getattr(value, "dtype", None), "kind", "") == "f"
+        return "f" if any(kind(part) == "f" for part in value) else "-"
+    return value.dtype.kind if hasattr(value, "dtype") else "-"
 
 
 def replaced(value: Any, path: Path, leaf: Any) -> Any:

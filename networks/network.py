@@ -35,7 +35,7 @@ class Network(Layer):
     """
 
     part_names: tuple[str, ...] = ("layers",)
-    took_floats: list[bool]  # by layer, from forward
+    took: str  # the kinds of the layers' inputs in forward, "f" for floats
 
     def __init__(self, *layers: LayerLike) -> None:
         name = type(self).__name__
@@ -161,10 +161,12 @@ class Network(Layer):
         Raises
         ------
         TypeError
-            If it is None although forward noted floats in the input, in ``took_floats``.
+            If it is None although the input in forward held floats.
         """
-        gradient = backward_of(self.layers[i], dout)
-        if is_nothing(gradient) and not is_nothing(dout) and self.took_floats[i]:
+        if dout is None or (type(dout) is tuple and is_nothing(dout)):
+            return backward_of(self.layers[i], dout)
+        gradient = self.layers[i].backward(dout)
+        if is_nothing(gradient) and self.took[i] == "f":
             raise missing_return(self.layers[i], "backward")
         return gradient
 

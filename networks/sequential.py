@@ -7,9 +7,9 @@ from functools import reduce
 from typing import Any
 
 from ..layers import Layer
-from ..layers.nested import has_floats
+from ..layers.nested import kind
 from ..layers.tree import is_trained
-from .gradients import backward_params_of
+from .gradients import backward_params_of, missing_return
 from .network import Network, call
 
 
@@ -33,15 +33,18 @@ class Sequential(Network):
 
     def forward(self, *inputs: Any) -> Any:
         value: Any = inputs if len(inputs) != 1 else inputs[0]
-        self.took_floats = []
+        took = ""
         layer: Any = None
         try:
             for layer in self.layers:
-                self.took_floats.append(has_floats(value))
-                value = call(layer, value)
+                took += kind(value)
+                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+                if value is None:
+                    raise missing_return(layer, "forward")
         except Exception as error:
             self.note(error, layer)
             raise
+        self.took = took
         return value
 
     def backward(self, dout: Any) -> Any:
@@ -90,7 +93,7 @@ class Parallel(Network):
 
     def forward(self, *inputs: Any) -> Any:
         self._check(inputs, "inputs")
-        self.took_floats = list(map(has_floats, inputs))
+        self.took = "".join(map(kind, inputs))
         return self._each(lambda i, x: call(self.layers[i], x), inputs)
 
     def backward(self, dout: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.nested import has_floats, leaves, map_leaves
+from ..layers.nested import kind, leaves, map_leaves
 from ..layers.tree import label
 from .gradients import is_nothing, missing_return
 
@@ -75,7 +75,7 @@ def add_gradient(value: Any, gradient: Any, layer: object) -> None:
 
 def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tuple[Any, ...]:
     """Return the result of `layer.backward` as a tuple with a gradient for each input."""
-    if is_nothing(gradient) and has_floats(map_leaves(data_of, inputs)):
+    if is_nothing(gradient) and kind(map_leaves(data_of, inputs)) == "f":
         raise missing_return(layer, "backward")
     if len(inputs) == 1 and type(inputs[0]) is Value and type(gradient) is not tuple:
         return (gradient,)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...layers.tree import layers_of, walk
 
-_PLAIN = {np.ndarray, str, bytes, bool, int, float, type(None)}
+_PLAIN = {np.ndarray, str, bytes, bool, int, float, frozenset, type(None)}
 _PLAIN |= {type(np.dtype(code)) for code in np.typecodes["Float"]}
 _CLOSED = (type, ModuleType, FunctionType, MethodType)
 
@@ -49,7 +49,8 @@ def _search(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, np.ra
         parts = getattr(value, "part_names", ())  # they have places of their own
         inside = [(k, v) for k, v in getattr(value, "__dict__", {}).items() if k not in parts]
     for key, part in inside:
-        yield from _search(f"{place}.{key}", part, seen)
+        if type(part) not in _PLAIN:
+            yield from _search(f"{place}.{key}", part, seen)
 
 
 class Rewind:
