@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 import arguments
 from chainrule.datasets import Characters, crops, language_reference
 from chainrule.layers import CrossEntropyLoss
-from chainrule.networks import Adam, Sequential, Trainer, recurrent_net, transformer_net
+from chainrule.networks import (
+    Adam,
+    DataParallel,
+    Sequential,
+    Trainer,
+    recurrent_net,
+    transformer_net,
+)
 
 INTERRUPTED = 130
 
@@ -67,6 +74,7 @@ def options() -> argparse.ArgumentParser:
     add("--out", metavar="FOLDER", type=Path, default=Path("text"), help="(text)")
     add("--resume", action="store_true", help="resume from the checkpoint in --out")
     add("--plot", action="store_true", help="draw the losses to --out")
+    add("--threads", **number, default=1, help="shares of each batch, in a thread each (1)")
     add("--seed", metavar="N", type=arguments.seed, default=0, help="(0)")
     return parser
 
@@ -99,7 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     rng = np.random.default_rng(args.seed)
     depth = args.depth or (4 if args.model == "gpt" else 1)
     net = build(args.model, len(letters), args.length, args.size, depth, rng)
-    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr), rng)
+    trained = DataParallel(net, args.threads) if args.threads > 1 else net
+    training: tuple[Any, ...] = (trained, CrossEntropyLoss(), Adam(lr=args.lr), rng)
     checkpoint = args.out / "checkpoint.npz"
     try:
         resume = Trainer.resume
