@@ -23,16 +23,15 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 _CODES = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
 _MAX_DIMENSIONS = 64  # what a NumPy array can have; the format allows 255
 _CHUNK = 1 << 20
-_MAX_RATIO = 200  # gzip reaches 1032; of MNIST's files it is 2 to 6
+_MAX_RATIO = 200  # gzip reaches 1032; for MNIST it is 2 to 5
 _FREE = 64 << 20  # bytes unpacked at any ratio
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Read one array from an IDX file, gzipped or not, as its first bytes show.
 
-    Memory is bounded by the bytes that are there, not by what the header claims. Of gzip at most
-    200 times the file's own bytes are unpacked, or 64 MiB if that is more; ``gunzip`` a file of
-    more.
+    Memory is bounded by the bytes that are there, not by what the header claims. A gzip file may
+    unpack to 200 times its size, or to 64 MiB if that is more; use ``gunzip`` beyond that.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             if not gzipped:
                 return _read(file, size, "truncated", "more than the file can hold")
             most = max(_FREE, _MAX_RATIO * size)
-            limit = f"beyond {most}, the limit for so small a gzip file; gunzip it first"
+            limit = f"beyond {most}, the limit for a gzip file of this size; gunzip it first"
             with gzip.open(file) as stream:
                 return _read(cast(IO[bytes], stream), most, "too large", limit)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -123,7 +122,7 @@ def sha256(array: npt.NDArray[Any]) -> str:
 
 
 def _read(stream: IO[bytes], most: int, wrong: str, limit: str) -> npt.NDArray[Any]:
-    """Read the array, of at most `most` bytes; else say what is wrong, and what the limit is."""
+    """Read the array, of at most `most` bytes; errors say what is `wrong`, and the `limit`."""
     magic = stream.read(4)
     if len(magic) < 4:
         raise ValueError(f"truncated: {len(magic)} bytes, not even an IDX magic number")

@@ -159,12 +159,11 @@ class Layer:
         return copy.forward(*inputs)
 
     def forget(self) -> None:
-        """Drop what forward and backward saved, such as before pickling: the last batch, gradients.
+        """Drop what forward and backward saved, the last batch and gradients: before pickling.
 
-        In this layer and all below it, what the constructor set stays; an attribute that it set to
-        None is None again, and any other attribute is deleted. Parameters, buffers, parts, the mode
-        and `freeze` stay as they are. So do layers whose
-        class is no `Layer` or a dataclass.
+        In this layer and all below it, attributes that the constructor set are kept, those that it
+        set to None are None again, and all others are deleted. Parameters, buffers, parts, the mode
+        and `freeze` stay as they are, and so do objects that are no `Layer`, and dataclasses.
         """
         for layer in layers_of(self):
             bare = type(layer).__init__ is object.__init__  # set nothing

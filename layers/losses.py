@@ -16,6 +16,7 @@ from .base import Array, Layer
 from .checks import as_number
 from .half import wide
 from .nested import leaves
+from .protocols import LossLike
 
 
 class Loss(Layer):
@@ -386,11 +387,11 @@ class SumLoss(Loss):
 
     part_names = ("losses",)
 
-    def __init__(self, *losses: Any, weights: tuple[float, ...] | None = None) -> None:
+    def __init__(self, *losses: LossLike, weights: tuple[float, ...] | None = None) -> None:
         super().__init__()
         if not losses:
             raise ValueError("SumLoss: got no losses, expected one for each output")
-        self.losses = losses
+        self.losses: tuple[Any, ...] = losses
         factors = (1.0,) * len(losses) if weights is None else tuple(weights)
         if len(factors) != len(losses):
             raise ValueError(f"SumLoss: {len(factors)} weights for {len(losses)} losses")

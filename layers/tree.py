@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import add
 from types import MethodType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .protocols import LayerLike
 
 Array = NDArray[Any]
 
@@ -18,7 +22,7 @@ def is_layer(thing: Any) -> bool:
     return hasattr(thing, "forward") and hasattr(thing, "backward") and not isinstance(thing, type)
 
 
-def parts(layer: Any) -> dict[str, Any]:
+def parts(layer: LayerLike) -> dict[str, Any]:
     """Return the layers that `part_names` declares, by name.
 
     The name is ``block``, ``blocks.0`` in a list, ``table.key`` in a dict; that of the attribute
@@ -48,11 +52,11 @@ def layers_in(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def walk(layer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def walk(layer: LayerLike, place: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the place and the layer, itself first, of all layers below it, each once."""
     seen: set[int] = set()
 
-    def below(place: str, layer: Any) -> Iterator[tuple[str, Any]]:
+    def below(place: str, layer: LayerLike) -> Iterator[tuple[str, Any]]:
         if id(layer) not in seen:
             seen.add(id(layer))
             yield place, layer
@@ -62,7 +66,7 @@ def walk(layer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     return below(place, layer)
 
 
-def layers_of(*layers: Any) -> list[Any]:
+def layers_of(*layers: LayerLike) -> list[Any]:
     """Return the layers that `walk` yields for each of some layers, in a tenth of its time."""
     found: dict[int, Any] = {}
     for layer in layers:
@@ -70,7 +74,7 @@ def layers_of(*layers: Any) -> list[Any]:
     return list(found.values())
 
 
-def _add_layers(layer: Any, found: dict[int, Any]) -> None:
+def _add_layers(layer: LayerLike, found: dict[int, Any]) -> None:
     found[id(layer)] = layer
     for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
@@ -86,7 +90,7 @@ def _add_layers(layer: Any, found: dict[int, Any]) -> None:
                     found[id(part)] = part
 
 
-def params_of(layer: Any) -> list[Array]:
+def params_of(layer: LayerLike) -> list[Array]:
     """Return the trained arrays of a layer and its parts, a shared one once."""
     found: dict[int, Array] = {}
     for owner in layers_of(layer):
@@ -98,7 +102,7 @@ def params_of(layer: Any) -> list[Array]:
     return list(found.values())
 
 
-def params_and_grads(layer: Any) -> tuple[list[Array], list[Array]]:
+def params_and_grads(layer: LayerLike) -> tuple[list[Array], list[Array]]:
     """Return the trained arrays and their gradients; those of a shared array are summed."""
     params: dict[int, Array] = {}
     grads: dict[int, Array] = {}
@@ -117,7 +121,7 @@ def params_and_grads(layer: Any) -> tuple[list[Array], list[Array]]:
     return list(params.values()), list(grads.values())
 
 
-def own_params(layer: Any) -> list[Array]:
+def own_params(layer: LayerLike) -> list[Array]:
     """Return the arrays that a layer itself declares, or lists in ``params``."""
     names = getattr(layer, "param_names", None)
     if names is None:
@@ -125,7 +129,7 @@ def own_params(layer: Any) -> list[Array]:
     return [getattr(layer, name) for name in names]
 
 
-def is_trained(layer: Any) -> bool:
+def is_trained(layer: LayerLike) -> bool:
     """Whether the layer or one of its parts has a parameter that is not frozen."""
     if not getattr(layer, "frozen", False):
         own = layer.param_names if hasattr(layer, "param_names") else getattr(layer, "params", ())
@@ -134,13 +138,13 @@ def is_trained(layer: Any) -> bool:
     return any(is_trained(part) for part in parts(layer).values())
 
 
-def set_zero_grads(layer: Any) -> None:
+def set_zero_grads(layer: LayerLike) -> None:
     """Assign zeros to every gradient of a layer and its parts: nothing flowed back to them."""
     for owner in layers_of(layer):
         zero_own_grads(owner)
 
 
-def zero_own_grads(layer: Any) -> None:
+def zero_own_grads(layer: LayerLike) -> None:
     """Assign zeros to the gradients of the parameters that a layer itself has."""
     for name in getattr(layer, "param_names", ()):
         setattr(layer, "d" + name, np.zeros_like(getattr(layer, name)))
@@ -149,7 +153,29 @@ def zero_own_grads(layer: Any) -> None:
             grad[...] = 0
 
 
-def state(layer: Any) -> dict[str, Any]:
+def assign_summed_grads(layer: Any, copies: list[Any]) -> None:
+    """``dW`` = the sum of ``dW`` over copies of a layer, for the parameters that it itself has.
+
+    Raises
+    ------
+    TypeError
+        If the layer is of a class that is no Layer and has no list ``grads`` to write to.
+    """
+    if getattr(layer, "frozen", False):
+        return
+    for name in getattr(layer, "param_names", ()):
+        setattr(layer, f"d{name}", reduce(add, [getattr(copy, f"d{name}") for copy in copies]))
+    if not hasattr(layer, "param_names") and own_params(layer):
+        if not isinstance(vars(layer).get("grads"), list):
+            raise TypeError(
+                f"{label(layer)}: called several times in one step, for which a class that is no "
+                "Layer needs a list of gradients: self.grads = [...]"
+            )
+        grads = [copy.grads for copy in copies]
+        layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]
+
+
+def state(layer: LayerLike) -> dict[str, Any]:
     """Return the parameters and buffers of a layer and its parts by name, such as ``1.0.W``.
 
     Parameters that an older class lists in ``params`` are called ``params.0``, ``params.1``.

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .base import Layer
+from .protocols import LayerLike
 from .tree import label, layers_in, own_params, walk
 
 
-def check_declared(net: Any) -> None:
+def check_declared(net: LayerLike) -> None:
     """Raise if a net owns a layer or an array that it does not declare.
 
     Raises
@@ -48,7 +49,7 @@ def check_declared(net: Any) -> None:
     check_memory(owners)
 
 
-def _check_parts(where: str, layer: Any) -> None:
+def _check_parts(where: str, layer: LayerLike) -> None:
     declared = getattr(layer, "part_names", ())
     for name, value in getattr(layer, "__dict__", {}).items():
         if name not in declared and any(True for _ in layers_in(value)):
@@ -59,7 +60,7 @@ def _check_parts(where: str, layer: Any) -> None:
             )
 
 
-def _check_plain(where: str, layer: Any) -> None:
+def _check_plain(where: str, layer: LayerLike) -> None:
     """Check an object of a class that is no `Layer` and lists nothing."""
     values = getattr(layer, "__dict__", {})
     arrays = tuple(
@@ -138,7 +139,7 @@ def _is_float_array(value: Any) -> bool:
     return hasattr(value, "__array_function__") and value.dtype.kind == "f"
 
 
-def _is_changed(layer: Any, name: str, before: dict[str, Any]) -> bool:
+def _is_changed(layer: LayerLike, name: str, before: dict[str, Any]) -> bool:
     """Whether the attribute is another array or number than before, or has other contents."""
     now = vars(layer).get(name)
     value, contents = before.get(name, (None, None))

@@ -170,10 +170,7 @@ def _read(archive: ZipFile, entry: ZipInfo) -> Array:
         claim, there = math.prod(shape) * dtype.itemsize, entry.file_size - file.tell()
         rows = math.prod(n or 1 for n in shape)  # empty ones too, which tolist() would make
         if claim != there or not dtype.itemsize or rows > max(there, 1 << 20):
-            raise ValueError(
-                f"it claims {short(str(shape), 60)} of {descr}, which is not the {there} bytes "
-                "that it has"
-            )
+            raise ValueError(f"it claims {short(str(shape), 60)} of {descr} and has {there} bytes")
         array = np.empty(shape, dtype, order="F" if in_columns == "True" else "C")
         flat = array.T if in_columns == "True" else array
         bytes_ = memoryview(flat.reshape(-1).view(np.uint8).data)

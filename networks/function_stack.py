@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
 
 from ..layers.nested import leaves, map_leaves
+from ..layers.protocols import LayerLike
 from ..layers.tree import (
+    assign_summed_grads,
     is_layer,
+    is_trained,
     label,
     layers_of,
-    own_params,
     params_and_grads,
     set_zero_grads,
     twin,
@@ -41,7 +41,7 @@ class Call:
 
     __slots__ = ("_dparams", "dout", "gradients", "inputs", "layer", "output", "ran")
 
-    def __init__(self, layer: Any, ran: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    def __init__(self, layer: LayerLike, ran: Any, inputs: tuple[Any, ...], output: Any) -> None:
         self.layer, self.inputs, self.output = layer, inputs, output
         self.ran = ran  # the layer itself, or in later calls of it a copy
         self.dout: Any = None
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def dparams(self) -> list[Any] | None:
-        """The gradients of the layer's parameters from this call alone; None if not run back."""
+        """The gradients of the layer's parameters from this call alone; None before `backward`."""
         if self.dout is None or self._dparams is not None:
             return self._dparams
         return params_and_grads(self.ran)[1]
@@ -66,7 +66,7 @@ class Call:
             add_gradient(value, gradient, self.layer)
 
     def backward_params(self) -> None:
-        """Run back without the gradients of the inputs."""
+        """Run `backward` without the gradients of the inputs."""
         self.gradients, self._dparams, self.dout = None, None, grad_of(self.output)
         backward_params_of(self.ran, self.dout)
 
@@ -145,8 +145,8 @@ class FunctionStack:
             )
         return self.new_value(data, name)
 
-    def push(self, layer: Any, *values: Any) -> Any:
-        """Call ``layer.forward`` with the data of the values and keep the call.
+    def push(self, layer: LayerLike, *values: Any) -> Any:
+        """Call ``layer.forward`` with the data of the values, and push the call.
 
         Parameters
         ----------
@@ -195,8 +195,8 @@ class FunctionStack:
         dout : number, array or tuple, default 1
             Upstream gradient, of the shape of `value`; 1 stands for ones.
         unneeded : tuple of Value, optional
-            Inputs whose gradients nobody needs: a call of these alone only computes those of its
-            parameters.
+            Inputs whose gradients are not needed: a call of these alone only computes the gradients
+            of its parameters.
 
         Raises
         ------
@@ -208,12 +208,15 @@ class FunctionStack:
             data_of(leaf)
             if leaf not in mine:
                 raise ValueError("FunctionStack.backward: the value is of another stack")
+        for call in self.calls if spare else ():  # unneeded too: what no trained layer affects
+            if spare.issuperset(v for _, v in leaves(call.inputs)) and not is_trained(call.layer):
+                spare |= {leaf for _, leaf in leaves(call.output)}
         self.clear_gradients()
         add_gradient(value, as_gradient(value, dout, self), self)
         for i in reversed(range(len(self.calls))):
             call = self.calls[i]
             try:
-                if spare and spare.issuperset(call.inputs):
+                if spare and spare.issuperset(v for _, v in leaves(call.inputs)):
                     call.backward_params()
                 else:
                     call.backward()
@@ -229,7 +232,20 @@ class FunctionStack:
             value.grad = None
 
     def new_value(self, data: Any, name: str | None = None) -> Value:
-        """Return `data`, whatever it is, as a value."""
+        """Return anything as a value, without the checks of `value`.
+
+        Parameters
+        ----------
+        data : object
+            Its data.
+        name : str, optional
+            Its name in pictures.
+
+        Returns
+        -------
+        Value
+            What to push.
+        """
         value = Value(data, name)
         self.values.append(value)
         return value
@@ -243,23 +259,7 @@ class FunctionStack:
                 found.setdefault(id(part), (part, []))[1].append(ran)
         for layer, runs in found.values():
             if any(ran is not layer for ran in runs):
-                _assign_sum(layer, runs)
+                assign_summed_grads(layer, runs)
 
     def __repr__(self) -> str:
         return f"FunctionStack(of {len(self.calls)} calls)"
-
-
-def _assign_sum(layer: Any, runs: list[Any]) -> None:
-    """``dW`` = the sum of ``dW`` over what ran in the calls of the layer."""
-    if getattr(layer, "frozen", False):
-        return
-    for name in getattr(layer, "param_names", ()):
-        setattr(layer, f"d{name}", reduce(add, [getattr(ran, f"d{name}") for ran in runs]))
-    if not hasattr(layer, "param_names") and own_params(layer):
-        if not isinstance(vars(layer).get("grads"), list):
-            raise TypeError(
-                f"{label(layer)}: called several times in one step, which a class that is no "
-                "Layer bears if its grads is a list: self.grads = [...]"
-            )
-        grads = [ran.grads for ran in runs]
-        layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]

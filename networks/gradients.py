@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..layers.base import Array
+from ..layers.protocols import LayerLike, LossLike
 from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
 
 
 def value_and_grads(
-    net: Any, loss: Any, x: Any, t: Any, weights: Any = None
+    net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None
 ) -> tuple[float, list[Array]]:
     """Return the loss of a net on a batch, and its gradients in the order of ``net.params``.
 
@@ -73,14 +74,14 @@ class NonFiniteLossError(FloatingPointError):
         self.value = value
 
 
-def loss_of(loss: Any, y: Any, t: Any, weights: Any = None) -> float:
+def loss_of(loss: LossLike, y: Any, t: Any, weights: Any = None) -> float:
     """Return ``loss.forward(y, t)`` or ``loss.forward(y, t, weights)``, which must be a number."""
     value = loss.forward(y, t) if weights is None else loss.forward(y, t, weights)
     return value if type(value) is float else as_result(f"{type(loss).__name__}.forward", value)
 
 
-def missing_return(layer: Any, method: str) -> TypeError:
-    """Return the error of a layer whose forward or backward gave None, which names the layer."""
+def missing_return(layer: object, method: str) -> TypeError:
+    """Return the error of a layer whose forward or backward returned None."""
     return TypeError(f"{label(layer)}: {method} returned None; is a return missing?")
 
 
@@ -112,7 +113,7 @@ def _nearer(kind: type) -> str:
     return "backward"  # perhaps by __getattr__
 
 
-def backward_of(layer: Any, dout: Any) -> Any:
+def backward_of(layer: LayerLike, dout: Any) -> Any:
     """``layer.backward(dout)``; where nothing flows back, None, and zeros for its parameters."""
     if is_nothing(dout):
         set_zero_grads(layer)
@@ -125,7 +126,7 @@ def is_nothing(dout: Any) -> bool:
     return dout is None or (type(dout) is tuple and bool(dout) and all(map(is_nothing, dout)))
 
 
-def backward_params_of(layer: Any, dout: Any) -> None:
+def backward_params_of(layer: LayerLike, dout: Any) -> None:
     """Assign the gradients of a layer's parameters, if it has any, without that of its input."""
     if is_nothing(dout):
         set_zero_grads(layer)

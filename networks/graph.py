@@ -1,4 +1,4 @@
-"""Nets of any shape, made over the function stack."""
+"""Graph: nets of any shape, over the function stack."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ class Graph(Network):
 
     Override `connect`, which pushes the layers on a `FunctionStack`, and declare in ``part_names``
     the attributes that hold them. A layer may be pushed several times.
+
+    Parameters
+    ----------
+    *layers : objects with ``forward`` and ``backward``
+        For subclasses with ``part_names = ("layers",)``, which need no ``__init__``: see `Network`.
 
     Attributes
     ----------
@@ -65,6 +70,11 @@ class Graph(Network):
         -------
         Value or tuple of Value
             The net's output.
+
+        Raises
+        ------
+        NotImplementedError
+            If it is not overridden.
         """
         raise NotImplementedError(f"{type(self).__name__} has no connect(): override it")
 
@@ -95,7 +105,7 @@ class Graph(Network):
         self.stack.backward(self.result, as_gradient(self.result, dout, self), unneeded)
 
     def _gradient(self, value: Value) -> Any:
-        """Return zeros for an input that does not reach the output; None where a layer says so."""
+        """Return the gradient of an input: zeros if it does not reach the output."""
         if value.grad is None and not any(
             leaf is value
             for call in self.stack.calls
@@ -106,7 +116,7 @@ class Graph(Network):
         return value.grad
 
     def _check_reached(self) -> None:
-        """Raise if a layer was pushed that would not be trained, saved or put into a mode."""
+        """Raise if a layer was pushed that would not be trained, saved or switched in mode."""
         mine = set(map(id, layers_of(self)))
         for layer in [call.layer for call in self.stack.calls if id(call.layer) not in mine]:
             names = [name for name, value in vars(self).items() if value is layer]

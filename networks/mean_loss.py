@@ -30,7 +30,7 @@ class MeanLoss:
         self.sums = [] if sums is None else sums
 
     def add(self, parts: list[Part], value: float, rows: int) -> None:
-        """Add a batch by its `parts_of` the loss; `value` may include a penalty."""
+        """Add a batch, given `parts_of` its loss; `value` may include a penalty."""
         if len(parts) > 1:  # of a SumLoss; the rest is the penalty
             rest = value - sum(factor * part for factor, part, _ in parts)
             parts = [*parts, (1.0, rest, float(rows))]
@@ -39,7 +39,7 @@ class MeanLoss:
         self.join([[f, p if n is None else p * n, n or 0.0] for f, p, n in parts])
 
     def join(self, sums: list[list[float]]) -> None:
-        """Add the batches that another has added up."""
+        """Add the sums of another."""
         if not self.sums:
             self.sums += [[factor, 0.0, 0.0] for factor, _, _ in sums]
         for entry, (_, part, total) in zip(self.sums if sums else (), sums, strict=True):
@@ -59,8 +59,8 @@ class MeanLoss:
 def parts_of(loss: Any, value: float, rows: int) -> list[Part]:
     """Return for each part of a loss its factor, its latest value, and that value's `total`.
 
-    The total is what the part's mean was divided by, None of a sum. All are 0 for no rows, of which
-    no loss has been computed.
+    The total is what the part's mean was divided by, None for a sum. With no rows, for which no
+    loss was computed, both are 0.
     """
     if isinstance(loss, SumLoss):
         values = loss.values if rows else (0.0,) * len(loss.losses)

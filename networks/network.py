@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, overload
 
 from ..layers import Layer
+from ..layers.protocols import LayerLike
 from ..layers.tree import is_layer, label, walk
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
@@ -36,7 +37,7 @@ class Network(Layer):
     part_names: tuple[str, ...] = ("layers",)
     took_floats: list[bool]  # by layer, from forward
 
-    def __init__(self, *layers: Any) -> None:
+    def __init__(self, *layers: LayerLike) -> None:
         name = type(self).__name__
         for i, layer in enumerate(layers):
             if isinstance(layer, type):
@@ -50,7 +51,7 @@ class Network(Layer):
                     f"{name}: layer {i} is {layer!r:.80}, expected an object with forward and "
                     f"backward{hint}"
                 )
-        self.layers = layers
+        self.layers: tuple[Any, ...] = layers
         found: dict[int, str] = {}
         for i, layer in enumerate(layers):
             below = [(id(part), place, part) for place, part in walk(layer, str(i))]
@@ -143,7 +144,25 @@ class Network(Layer):
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
     def gradient_of(self, i: int, dout: Any) -> Any:
-        """Run layer `i` back; it owes a gradient if its input, in ``took_floats``, held floats."""
+        """Run layer `i` back.
+
+        Parameters
+        ----------
+        i : int
+            Number of the layer.
+        dout : number, array, tuple or None
+            The gradient of its output.
+
+        Returns
+        -------
+        number, array, tuple or None
+            The gradient of its input.
+
+        Raises
+        ------
+        TypeError
+            If it is None although forward noted floats in the input, in ``took_floats``.
+        """
         gradient = backward_of(self.layers[i], dout)
         if is_nothing(gradient) and not is_nothing(dout) and self.took_floats[i]:
             raise missing_return(self.layers[i], "backward")
@@ -163,7 +182,7 @@ class Network(Layer):
         error.add_note(f"in {type(self).__name__}, layer {place}: {label(layer)}")
 
 
-def call(layer: Any, value: Any) -> Any:
+def call(layer: LayerLike, value: Any) -> Any:
     """``layer.forward(value)``, where a tuple is spread into the arguments."""
     out = layer.forward(*value) if type(value) is tuple else layer.forward(value)
     if out is None:

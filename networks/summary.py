@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers.nested import map_leaves
+from ..layers.protocols import LayerLike
 from ..layers.tree import label, own_params, twin, walk
 
 
@@ -17,7 +18,7 @@ class Summary(str):
         return str(self)
 
 
-def summary(net: Any, *inputs: Any) -> Summary:
+def summary(net: LayerLike, *inputs: Any) -> Summary:
     """Return a table of the layers of a net, with the shapes of their outputs for some inputs."""
     shapes = _output_shapes(net, inputs) if inputs else {}
     rows = [("", "layer", "output shape" if inputs else "", "parameters", "")]
@@ -37,7 +38,7 @@ def summary(net: Any, *inputs: Any) -> Summary:
     return Summary("\n".join(lines))
 
 
-def _output_shapes(net: Any, inputs: tuple[Any, ...]) -> dict[str, str]:
+def _output_shapes(net: LayerLike, inputs: tuple[Any, ...]) -> dict[str, str]:
     """Run a copy forward in evaluation mode and note the shapes."""
     copy = twin(net)
     copy.eval()

@@ -1,4 +1,4 @@
-"""The values of a graph, which layers are called with: data goes forward, gradients come back."""
+"""The values of a graph: data flows forward, gradients backward."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def grad_of(output: Any) -> Any:
     return map_leaves(lambda v: filled(v.data, 0) if v.grad is None else v.grad, output)
 
 
-def add_gradient(value: Any, gradient: Any, layer: Any) -> None:
-    """Add what `layer` sends back to the gradient of a value; None adds nothing."""
+def add_gradient(value: Any, gradient: Any, layer: object) -> None:
+    """Add a gradient that `layer` returned to that of a value; None adds nothing."""
     if gradient is None:
         return
     if type(value) is tuple:
@@ -73,8 +73,8 @@ def add_gradient(value: Any, gradient: Any, layer: Any) -> None:
         )
 
 
-def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: Any) -> tuple[Any, ...]:
-    """Return what `layer.backward` returned as a tuple with a gradient for each input."""
+def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tuple[Any, ...]:
+    """Return the result of `layer.backward` as a tuple with a gradient for each input."""
     if is_nothing(gradient) and has_floats(map_leaves(data_of, inputs)):
         raise missing_return(layer, "backward")
     if len(inputs) == 1 and type(inputs[0]) is Value and type(gradient) is not tuple:
@@ -117,7 +117,7 @@ def as_gradient(value: Any, dout: Any, owner: Any) -> Any:
 
 
 def filled(data: Any, number: int) -> Any:
-    """Return a gradient of equal numbers for `data`; None for arrays that have no gradient."""
+    """Return a gradient of equal numbers for `data`; None for arrays without a gradient."""
     if type(data) in (int, float):
         return number
     is_float = getattr(data, "dtype", np.dtype(bool)).kind == "f"

@@ -3,10 +3,11 @@
 All peers start from the same weights and take the same batches. Each measurement is a separate
 process; each round takes all of them, in a random order. After the first round the losses of all
 peers must agree. Printed are microseconds per step: the median, minimum and maximum of the rounds;
-chainrule's time divided by the peer's (below 1: chainrule is faster), the median of the rounds'
-ratios; the fraction of the processor's peak in matrix products that the step reaches; and the
-project's targets. With `import` the installed sizes are printed too. At the end all of it is
-written to benchmark.json and, with matplotlib, to benchmark.png.
+chainrule's time, with threads where they are faster, divided by the peer's (below 1: chainrule is
+faster), the median of the rounds' ratios; the fraction of the processor's peak in matrix products
+that the step reaches; and the project's targets, by make of CPU. With `import` the installed sizes
+are printed too. At the end all of it is written to benchmark.json and, with matplotlib, to
+benchmark.png.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ import arguments
 from benchmarks import machine, report
 from benchmarks.workloads import WORKLOADS
 
-# A file in benchmarks/: the peer's name, the package it needs, the workloads it can do.
+SIZES = "B32 B512 W128 W2048"
+# A file in benchmarks/, perhaps with a number of threads: the peer's name, the package it needs,
+# the workloads it can do.
 PEERS = {
-    "own": ("chainrule", "chainrule", "A B C C2 D E1 E2 E3"),
+    "own": ("chainrule", "chainrule", f"A B C C2 D E1 E2 E3 {SIZES}"),
     "pytorch": ("PyTorch", "torch", "A B C C2 D E1 E2 E3"),
-    "pytorch_fused": ("PyTorch, fused optimizer", "torch", "A B C C2 E1 E2 E3"),
+    "pytorch_fused": ("PyTorch, fused optimizer", "torch", f"A B C C2 E1 E2 E3 {SIZES}"),
     "jax_jit": ("JAX, jit", "jax", "A B C C2 D"),
     "scikit_learn": ("scikit-learn", "sklearn", "A B"),
     "textbook": ("textbook's im2col", "numpy", "C C2"),
@@ -41,6 +44,8 @@ PEERS = {
     "inlined": ("NumPy, inlined", "numpy", "D"),
     "products": ("the matrix products alone", "numpy", "A B"),
 }
+for n in machine.thread_counts():
+    PEERS[f"own:{n}"] = f"chainrule, threads: {n}", "threadpoolctl", "C C2"
 PEER_NAMES = {module: name for module, (name, *_) in PEERS.items()}
 # A peer's name: the module that its users import, and the package that they install.
 IMPORTS = {
@@ -183,6 +188,7 @@ def write(results: dict[Task, list[dict[str, float]]], args: argparse.Namespace)
             {task: [r["seconds"] for r in found] for task, found in results.items()},
             {name: workload.operations() for name, workload in WORKLOADS.items()},
             peak,
+            machine.make(),
         ),
     }
     if "import" in args.only:

@@ -25,6 +25,7 @@ from chainrule.networks import (
     Sequential,
     schedules,
 )
+from chainrule.networks.protocols import Schedule
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], float]] = {
     "adam": (Adam, 0.003),
@@ -35,7 +36,7 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], float]] = {
     "momentum": (partial(SGD, momentum=0.9), 0.02),
     "nesterov": (partial(SGD, momentum=0.9, nesterov=True), 0.02),
 }
-SCHEDULES: dict[str, Callable[[float, int], schedules.Schedule]] = {
+SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
     "constant": lambda lr, steps: schedules.constant(lr),
     "step": lambda lr, steps: schedules.step_decay(lr, every=-(-steps // 3)),
     "exponential": lambda lr, steps: schedules.exponential(lr, 0.01, every=steps),

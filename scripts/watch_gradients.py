@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import arguments
 from chainrule.datasets import load_mnist_sample
 from chainrule.layers import Affine, CrossEntropyLoss, ReLU, Sigmoid, he_normal, xavier_normal
 from chainrule.networks import SGD, Sequential, Trainer, gradient_flow
@@ -18,11 +21,15 @@ from chainrule.networks import SGD, Sequential, Trainer, gradient_flow
 def main() -> None:
     """Print the norms of each net before training, and what an epoch or more then gives."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layers", type=int, default=8, help="hidden layers of 50 units")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", help="start of two file names, such as gradients.png")
+    add = parser.add_argument
+    number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
+    add("--layers", **number, default=8, help="hidden layers of 50 units (8)")
+    add("--epochs", **number, default=3, help="(3)")
+    add("--seed", metavar="N", type=arguments.seed, default=0, help="(0)")
+    add("--plot", type=Path, help="start of two file names, such as gradients.png")
     options = parser.parse_args()
+    if options.plot:
+        import pictures
     (x, t), test = load_mnist_sample()
     for activation, init in ((Sigmoid, xavier_normal), (ReLU, he_normal)):
         rng = np.random.default_rng(options.seed)
@@ -40,8 +47,8 @@ def main() -> None:
         )
         print(flow)
         if options.plot:
-            stem, _, kind = options.plot.rpartition(".")
-            flow.plot().savefig(f"{stem}_{activation.__name__.lower()}.{kind}")
+            name = f"{options.plot.stem}_{activation.__name__.lower()}"
+            pictures.save(flow.plot(), options.plot.with_stem(name))
         trainer = Trainer(net, CrossEntropyLoss(), SGD(0.1), rng)
         trainer.fit(x, t, epochs=options.epochs, batch_size=50, progress=False)
         found = trainer.evaluate(*test)

@@ -39,7 +39,6 @@ LOOKING = [row for row in TABLE if not passes_anything(make(row.values[0]))]
 LAYERS = [row for row in TABLE if isinstance(make(row.values[0]), Layer)]
 
 every_row = pytest.mark.parametrize(("factory", "inputs"), TABLE)
-every_layer = pytest.mark.parametrize(("factory", "inputs"), LAYERS)
 every_row_that_looks = pytest.mark.parametrize(("factory", "inputs"), LOOKING)
 
 
@@ -129,7 +128,7 @@ def test_the_docstring_is_the_equation(factory, inputs):
     assert "``" in inspect.getdoc(type(make(factory))).split("\n\n")[0]
 
 
-@every_layer
+@one_row_of_each_class(LAYERS)
 def test_a_state_makes_an_equal_layer(factory, inputs):
     layer = make(factory, seed=1)
     layer.forward(*inputs)  # buffers move
@@ -139,7 +138,7 @@ def test_a_state_makes_an_equal_layer(factory, inputs):
         np.testing.assert_array_equal(a, b)
 
 
-@every_row
+@one_row_of_each_class(TABLE)
 def test_a_copy_is_independent(factory, inputs):
     layer = make(factory)
     before = [np.copy(param) for param in getattr(layer, "params", [])]

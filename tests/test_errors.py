@@ -16,6 +16,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
     Tanh,
+    check_gradients,
     xavier_uniform,
 )
 from chainrule.networks import (
@@ -487,6 +488,17 @@ def layer_for_an_array():
     Affine([[1.0]], [0.0]).shape  # noqa: B018
 
 
+@mistake(AttributeError, "Affine has no 'T': it is a layer, not an array; its arrays are in params")
+def layer_for_a_matrix():
+    Affine([[1.0]], [0.0]).T  # noqa: B018
+
+
+@mistake(TypeError, "Tanh(): inputs[0] is a torch.Tensor, expected a NumPy array or a number")
+def tensor_of_another_library_to_check_with():
+    tensor = type("Tensor", (), {"__module__": "torch", "__array__": lambda self: X})
+    check_gradients(Tanh(), tensor())
+
+
 @mistake(
     AttributeError,
     "Sequential has no 'append': its parts are fixed when it is made, such as "
@@ -627,7 +639,7 @@ def empty_name_for_a_checkpoint():
 @mistake(
     FloatingPointError,
     "RMSProp(lr=0.01, rho=0.99, eps=1e-08, weight_decay=0.0): gradient 0 holds 1e+20, whose square "
-    "float32 has no room for; is the loss too large? Trainer has max_norm to clip gradients",
+    "is too large for float32; is the loss too large? Trainer clips with max_norm",
 )
 def gradient_whose_square_overflows():
     RMSProp().step([np.ones(2, np.float32)], [np.full(2, 1e20, np.float32)])
@@ -666,7 +678,7 @@ def read_only_parameter():
 @mistake(
     ValueError,
     "parameter 1 and parameter 0 share memory without being one array, so that each would be "
-    "updated apart; give both layers the same array (Affine has transposed=True)",
+    "updated separately; give both layers the same array (Affine has transposed=True)",
 )
 def array_shared_after_the_net_was_made():
     W = np.ones((4, 3))

@@ -19,6 +19,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/from-pytorch.md",
     "docs/from-the-book.md",
+    "docs/parallel.md",
 ]
 
 

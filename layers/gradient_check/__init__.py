@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..protocols import LayerLike
 from .errors import GradientError
 
 __all__ = ["GradientError", "check_gradients", "layer_laws"]
 
 
 def check_gradients(
-    layer: Any,
+    layer: LayerLike,
     *inputs: Any,
     rng: np.random.Generator | None = None,
     max_elements: int = 100,

@@ -1,4 +1,4 @@
-"""How forward and backward must behave, whatever they compute: what they write, keep and repeat."""
+"""Laws of forward and backward whatever they compute: what they write, keep and repeat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..base import Array
 from ..nested import at, leaves, map_leaves
+from ..protocols import LayerLike
 from ..tree import params_and_grads, walk
 from ..undeclared import Watch, check_declared
 from .claims import Claim, element, input_claims, is_float, numbers, parameter_claims, title
@@ -34,13 +35,13 @@ class Observation(NamedTuple):
 
 
 def observe(
-    layer: Any,
+    layer: LayerLike,
     inputs: tuple[Any, ...],
     rng: np.random.Generator,
     dtype: DTypeLike = np.float64,
     arrange: Callable[[Array], Array] = np.copy,
 ) -> Observation:
-    """Run forward and backward on a copy of the layer in `dtype`, and see what they write into.
+    """Run forward and backward on a copy of the layer in `dtype`, and check what they write into.
 
     `arrange` makes the copy of each array that the layer gets.
     """
@@ -81,8 +82,8 @@ def observe(
     return Observation(name, copy, given, before, given_dout, (out, dinputs), claims)
 
 
-def check_repetition(layer: Any, seen: Observation, rng: np.random.Generator) -> None:
-    """Call forward and backward again: the answers are the same, and those before are kept."""
+def check_repetition(layer: LayerLike, seen: Observation, rng: np.random.Generator) -> None:
+    """Call forward and backward again: the results are the same, and earlier ones unchanged."""
     name, used, floor = seen.title, seen.copy, rounding_of(seen.dout)
     names, before = gradient_names(used.layer), _copied(seen.returned)
     grads = _copied(tuple(used.grads))
@@ -100,7 +101,7 @@ def check_repetition(layer: Any, seen: Observation, rng: np.random.Generator) ->
     try:
         out = new.forward(*_copied(other))
     except ValueError:
-        return  # not what this layer takes
+        return  # the layer does not take this
     with under(name, "in a second forward"):
         then = used.forward(*_copied(other))
     text = f"{name}: a second forward keeps something of the first, in"
@@ -117,7 +118,7 @@ def check_repetition(layer: Any, seen: Observation, rng: np.random.Generator) ->
 
 
 def check_backward_params(seen: Observation) -> None:
-    """Compare `backward_params`, where a layer or a part has it, with its proven `backward`.
+    """Compare `backward_params`, if a layer or a part has it, with its verified `backward`.
 
     Each gets the dout that comes to its backward. The copy that was observed is used up.
     """
@@ -130,7 +131,7 @@ def check_backward_params(seen: Observation) -> None:
 
 
 def _offers(kind: type) -> bool:
-    """Whether training calls its backward_params: no nearer base has a backward of its own."""
+    """Whether training calls its backward_params: no class before it in the bases has backward."""
     names = ("backward_params", "backward")
     found = (name for cls in kind.__mro__ for name in names if name in vars(cls))
     return next(found, "") == "backward_params"
@@ -161,7 +162,7 @@ def _comparing(kind: Any, name: str) -> type:
 
 
 def rounding_of(dout: Any) -> float:
-    """Return what rounding may add to a sum over `dout`, however small that sum is."""
+    """Return the rounding error of a sum over `dout`, however small that sum is."""
     arrays = [np.asarray(leaf) for _, leaf in leaves(dout) if is_float(leaf)]
     return sum(64 * float(np.finfo(array.dtype).eps * np.abs(array).sum()) for array in arrays)
 
@@ -191,7 +192,7 @@ def random_like(value: Any, rng: np.random.Generator, dtype: DTypeLike = np.floa
 
 
 def another(leaf: Any) -> Any:
-    """Return other data of the same kind: from last to first, or else a bit less."""
+    """Return other data of the same kind: reversed, or else slightly smaller."""
     if isinstance(leaf, np.ndarray) and not np.array_equal(np.flip(leaf), leaf):
         return np.flip(leaf).copy()
     return 0.9 * leaf if is_float(leaf) else leaf
@@ -209,7 +210,7 @@ def require_same(
     floor: float = 0.0,
     exact: bool = False,
 ) -> None:
-    """Compare two answers, which may differ in the order in which a sum was rounded."""
+    """Compare two results, whose sums may have been rounded in different orders."""
     both = list(leaves(first)), list(leaves(then))
     if [path for path, _ in both[0]] != [path for path, _ in both[1]]:
         raise GradientError(f"{text}: {len(both[0])} values, then {len(both[1])}")
@@ -222,6 +223,8 @@ def require_same(
         if a is None or np.asarray(a).dtype.kind not in "fiub":
             continue
         x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        if np.array_equal(x, y):
+            continue
         relative = 0.0 if exact else 1e-5 if getattr(a, "dtype", None) == np.float32 else 1e-9
         slack = relative * np.abs(x).max(initial=0.0) + floor
         wrong = ~(np.isclose(x, y, rtol=0, atol=slack, equal_nan=exact))
@@ -233,7 +236,7 @@ def require_same(
 
 @contextmanager
 def under(name: str, circumstances: str) -> Iterator[None]:
-    """Say in which circumstances a law is broken, or the layer called `name` raises."""
+    """Add to an error in which circumstances a law is broken, or the layer `name` raises."""
     try:
         yield
     except GradientError as error:

@@ -1,4 +1,4 @@
-"""Which gradient belongs to which input or parameter, and whether it fits."""
+"""Claims: the gradient of each input and parameter that backward returned, of the right shape."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import Path, leaves
+from ..protocols import LayerLike
 from ..tree import walk
 from .errors import GradientError
 from .frozen_copy import FrozenCopy, gradient_names
@@ -17,7 +18,7 @@ from .hints import shape_relation
 
 
 class Claim(NamedTuple):
-    """What backward says of one input, which stands at `path`, or of parameter number `k`."""
+    """The gradient that backward gives for the input at `path`, or for parameter number `k`."""
 
     name: str
     path: Path | None
@@ -26,9 +27,14 @@ class Claim(NamedTuple):
 
 
 def input_claims(
-    layer: Any, name: str, inputs: tuple[Any, ...], out: Any, dinputs: Any, dtype: np.dtype[Any]
+    layer: LayerLike,
+    name: str,
+    inputs: tuple[Any, ...],
+    out: Any,
+    dinputs: Any,
+    dtype: np.dtype[Any],
 ) -> Iterator[Claim]:
-    """Yield what backward returned for each float input, once its structure is found right."""
+    """Yield what backward returned for each float input, after checking its structure."""
     if not inputs:
         return
     names = _input_names(layer, len(inputs))
@@ -69,7 +75,7 @@ def _matched(
 
 
 def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
-    """Yield what backward assigned for each parameter, once params and grads are found right."""
+    """Yield what backward assigned for each parameter, after checking params and grads."""
     params = copy.params
     for _, part in walk(copy.layer):
         if not hasattr(part, "param_names") and (listed := list(getattr(part, "params", ()))):
@@ -122,7 +128,7 @@ def numbers(says: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
     return array
 
 
-def title(layer: Any) -> str:
+def title(layer: object) -> str:
     """Return the layer's repr, or the name of a class that has none."""
     name = " ".join(repr(layer).split())
     if repr(layer) == object.__repr__(layer):
@@ -131,7 +137,7 @@ def title(layer: Any) -> str:
 
 
 def element(index: tuple[Any, ...]) -> str:
-    """Return the index as it is written: ``[1, 0]``, or ``""`` of a single number."""
+    """Return the index as it is written: ``[1, 0]``, or ``""`` for a single number."""
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 
@@ -140,21 +146,21 @@ def is_float(leaf: Any) -> bool:
     return isinstance(leaf, float) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f")
 
 
-def _is_like_a_loss(layer: Any) -> bool:
-    """Whether it is written as losses are: forward(y, t), or backward(dout=1.0)."""
+def _is_like_a_loss(layer: LayerLike) -> bool:
+    """Whether its signature is that of a loss: forward(y, t), or backward(dout=1.0)."""
     forward, backward = arguments_of(layer.forward), arguments_of(layer.backward)
     return [p.name for p in forward[1:2]] == ["t"] or any(
         p.default is not p.empty for p in backward[:1]
     )
 
 
-def _input_names(layer: Any, n: int) -> list[str]:
+def _input_names(layer: LayerLike, n: int) -> list[str]:
     names = [p.name for p in arguments_of(layer.forward) if p.kind is not p.VAR_POSITIONAL]
     return names[:n] if len(names) >= n else ["x"] if n == 1 else [f"inputs[{i}]" for i in range(n)]
 
 
 def arguments_of(function: Any) -> list[inspect.Parameter]:
-    """Return what a function takes, or nothing if that is not known."""
+    """Return the parameters of a function, none if they are not known."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # not a function written in Python

@@ -1,4 +1,4 @@
-"""What backward says beside what finite differences say, element by element."""
+"""Comparison of backward with finite differences, element by element."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from ..base import Array
 from ..nested import at, leaves, replaced
-from .behaviour import Observation, check_backward_params, check_repetition, observe
+from ..protocols import LayerLike
+from .behaviour import Observation, check_backward_params, check_repetition, observe, rounding_of
 from .claims import Claim, element, title
 from .errors import GradientError
 from .finite_differences import Line, Noise, Slope, agrees, judge, quick, slope
@@ -20,7 +21,7 @@ Place = tuple[int, ...]
 
 
 def compare(
-    layer: Any,
+    layer: LayerLike,
     inputs: tuple[Any, ...],
     rng: np.random.Generator,
     max_elements: int = 100,
@@ -60,13 +61,15 @@ def _agrees_along_a_line(variable: _Variable, rng: np.random.Generator) -> bool:
     direction = rng.standard_normal(variable.base.shape) * (variable.typical or 1.0)
     parts = variable.gradient * direction
     found = slope(variable.along(direction), 1e-3)
-    size = float(np.sqrt(np.square(parts).sum())) + 1e-4 * float(np.abs(variable.here).sum())
+    size = float(np.sqrt(np.square(parts).sum()))
+    if np.abs(variable.gradient).max() <= rounding_of(variable.dout):  # 0 but for rounding
+        size += 1e-4 * float(np.abs(variable.here).sum())
     sharp = 10 * found.error <= 1e-6 * size and found.gap <= 0.02 * size
     return sharp and abs(float(parts.sum()) - found.value) <= 1e-6 * size
 
 
 class _Variable:
-    """One input or parameter of an observed copy, to be varied, and what backward says of it."""
+    """One input or parameter of an observed copy, to be varied, and its gradient by backward."""
 
     def __init__(self, seen: Observation, claim: Claim) -> None:
         self.seen, self.path = seen, claim.path
@@ -125,7 +128,7 @@ class _Variable:
 
 
 def _has_kinks(seen: Observation, rng: np.random.Generator, max_elements: int, rtol: float) -> bool:
-    """Check the parameters from the last to the first, then the inputs; tell of kinks."""
+    """Check the parameters from the last, then the inputs; return whether some are at kinks."""
     claims = sorted(seen.claims, key=lambda claim: 1 if claim.path else -claim.k)
     kinks = False
     for claim in claims:
@@ -148,7 +151,7 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
     doubts = []
 
     def size(place: Place) -> float:
-        """Return the greatest gradient of the element's row or column, whichever is less."""
+        """Return the largest gradient of the element's row or column, whichever is smaller."""
         lines = [a[place[:k] + place[k + 1 :]] for k, a in enumerate(of_lines)]
         return float(min(lines)) if len(lines) > 1 else greatest
 
@@ -171,24 +174,21 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
             continue  # the step that was best for another element is good for this one too
         kind, found, noise = judge(line, said, rtol)
         step = found.step / line.scale
-        if kind == "kink":
-            at_kinks[place] = 1.0
-        elif kind == "undecided":
+        at_kinks[place] = kind == "kink"
+        if kind == "undecided":
             undecided.append((place, said, found))
         elif kind == "jump" or (kind == "wrong" and abs(said - found.value) > rounded):
-            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            truth = f"finite differences say {found.value:.6g}"
             if kind == "jump":
-                raise GradientError(
-                    f"{which}: backward says {said:.6g}, but forward jumps there or is too rough "
-                    "for finite differences"
+                truth = "but forward jumps there or is too rough for finite differences"
+            elif found.is_kink:
+                truth = (
+                    f"finite differences say from {found.low:.6g} to {found.high:.6g}, at a kink"
                 )
-            sides = f"from {found.low:.6g} to {found.high:.6g}, at a kink"
-            truth = sides if found.is_kink else f"{found.value:.6g}"
-            hint = "" if found.is_kink else variable.relation(places, step)
-            raise GradientError(
-                f"{which}: backward says {said:.6g}, finite differences say {truth}"
-                + f" ({hint})" * bool(hint)
-            )
+            elif hint := variable.relation(places, step):
+                truth = f"{truth} ({hint})"
+            which = f"{variable.seen.title}: {variable.name}{element(place)}"
+            raise GradientError(f"{which}: backward says {said:.6g}, {truth}")
     floor = max(1e-6 * greatest, 1e-12 * float(np.abs(variable.dout).sum()))
     if undecided := [u for u in undecided if max(abs(u[1]), abs(u[2].value)) > floor]:
         place, said, found = undecided[0]
@@ -216,7 +216,7 @@ def _check_ties(variable: _Variable, at_kinks: Array, rtol: float) -> None:
 
 
 def _check_precision(seen: Observation, nudged: Observation | None) -> None:
-    """See that float64 is not rounded to float32 on the way; the nudged inputs are not."""
+    """Check that float64 is not rounded to float32 on the way; the nudged inputs are not."""
     if nudged and any(_is_rounded(leaf) for _, leaf in leaves(nudged.out)):
         raise GradientError(
             f"{seen.title}: forward returns float32 numbers in float64; is a part of it in float32?"
@@ -230,12 +230,11 @@ def _check_precision(seen: Observation, nudged: Observation | None) -> None:
 
 
 def _nudged(seen: Observation, rng: np.random.Generator) -> Observation | None:
-    """Observe the layer a little beside its inputs and parameters, or None where that fails."""
+    """Observe the layer slightly away from its inputs and parameters; None where that fails."""
 
     def nudge(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf + 1e-3 * (_typical(leaf) or 1.0) * rng.standard_normal(leaf.shape)
-        return leaf * (1 + 1e-3 * rng.standard_normal())
+        size = _typical(np.asarray(leaf)) or 1.0
+        return leaf + 1e-3 * size * rng.standard_normal(np.shape(leaf))
 
     copy, inputs = FrozenCopy(seen.copy.layer), seen.inputs
     for claim in seen.claims:

@@ -1,4 +1,4 @@
-"""The slope of a function along one line, what it is worth, and kinks and jumps."""
+"""Finite differences: the slope of a function along a line, its error, and kinks and jumps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..base import Array
 
 # Powers of ten of the step, relative to the scale of x.
 _STEPS = (-15.0, -13.5, -12.0, -10.5, -9.0, -7.5, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 9.0)
-_SHARP = 1e-4  # an estimate is sharp if its error is at most this share of the sizes seen
+_SHARP = 1e-4  # an estimate is sharp if its error is at most this fraction of the sizes seen
 _CLOSE = 5e-4  # the error that counts, at most, where the smallest steps agree with the claim
-_JUMP = 1e6  # a jump is so many times what rounding explains
+_JUMP = 1e6  # ratio of a jump to what rounding explains
 _EPS = float(np.finfo(np.float64).eps)
 
 
 class Line(NamedTuple):
-    """The outputs, each times its dout, as a function `at` of a number near `x`; there, `here`."""
+    """The outputs, each times its dout, as a function `at` of a number near `x`; `here` at x."""
 
     at: Callable[[float], Array]
     x: float
@@ -65,14 +65,14 @@ class Noise(NamedTuple):
 
 
 def quick(line: Line) -> tuple[float, float]:
-    """Return the slope by the step that is best for most functions, and how its sides differ."""
+    """Return the slope by the step that suits most functions, and the difference of its sides."""
     step = 1e-5 * line.scale
     before, after = line.x - step, line.x + step
     with np.errstate(all="ignore"):
         try:
             low, high = line.at(before), line.at(after)
         except (ValueError, ArithmeticError):  # outside the domain
-            return np.nan, np.nan
+            return 0.0, np.inf
         gap = float(np.abs(high - line.here - (line.here - low)).sum()) / step
         return float((high - low).sum()) / (after - before), gap
 
@@ -112,8 +112,8 @@ def judge(line: Line, claim: float, rtol: float) -> tuple[str, Slope, Noise]:
 
     A claim that agrees with the smallest steps is right. Else the smallest step that rounding
     leaves sharp decides, for a larger one may reach over a kink; larger ones that agree with it
-    sharpen it. A kink is told by one-sided slopes whose difference stays when the step shrinks;
-    there, any claim between them is right. Where the difference grows instead, the function jumps.
+    sharpen it. A kink is recognized by one-sided slopes whose difference stays when the step
+    shrinks; any claim between them is right there. If the difference grows, the function jumps.
     """
     line, scale = _of_reached(line), line.scale
     noise = rounding(line)
@@ -124,7 +124,8 @@ def judge(line: Line, claim: float, rtol: float) -> tuple[str, Slope, Noise]:
     sharp = _sharp(tried, scale, claim)
     limit = min(0.01 * scale, sharp[0].step if sharp else np.inf)
     near = [(fine, coarse) for fine, coarse in pairwise(tried) if coarse.step < limit]
-    jumps = bool(near) and _grows(*near[-1])
+    # At a jump the sides differ more the smaller the step, beyond rounding.
+    jumps = any(f.gap > max(5 * c.gap, _JUMP * f.noise) for f, c in near[-1:])
     best = _chained(tried)
     close = best._replace(error=min(best.error, _CLOSE * abs(best.value)))
     is_local = best.step < 0.01 * scale or not jumps
@@ -172,7 +173,7 @@ def rounding(line: Line) -> Noise:
 
 
 def _sharp(tried: list[Slope], scale: float, claim: float) -> list[Slope]:
-    """Return those whose error is small beside the slopes that are seen, kinks included."""
+    """Return those whose error is small compared with the slopes seen, including kinks."""
     seen = [abs(claim)]
     for s in tried:
         size = max(abs(s.value), s.gap * (s.step < 0.01 * scale))
@@ -180,7 +181,7 @@ def _sharp(tried: list[Slope], scale: float, claim: float) -> list[Slope]:
             seen.append(size)
         elif s.step <= scale:
             seen.append(abs(s.value) + 11 * s.rough - 10 * s.error)
-    # Far steps see nothing of a function that is bounded: there only what they tell counts.
+    # Large steps see nothing of a bounded function: only the slopes they do find count.
     return [
         s for s in tried if s.error <= _SHARP * (max(seen) if s.step <= scale else abs(s.value))
     ]
@@ -215,18 +216,13 @@ def _has_sides(fine: Slope, coarse: Slope, size: float) -> bool:
     return fine.gap > max(30 * fine.error, 1e-3 * size, 0.3 * coarse.gap)
 
 
-def _grows(fine: Slope, coarse: Slope) -> bool:
-    """Whether the sides differ more the smaller the step, as at a jump, beyond rounding."""
-    return fine.gap > max(5 * coarse.gap, _JUMP * fine.noise)
-
-
 def agrees(found: Slope, claim: float, rtol: float) -> bool:
     """Whether `claim` is the slope found, within ten times its error."""
     return abs(claim - found.value) <= rtol * max(abs(claim), abs(found.value)) + 10 * found.error
 
 
 def _of_reached(line: Line) -> Line:
-    """Return the line of the outputs that change with x; how others are rounded is no noise."""
+    """Return the line of the outputs that change with x; the rounding of others is no noise."""
     reached = np.zeros(line.here.shape, bool)
     with np.errstate(all="ignore"):
         for step in (1e-3, -1e-3, 1.0, -1.0, 1e9, -1e9):

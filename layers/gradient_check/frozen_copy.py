@@ -1,4 +1,4 @@
-"""A copy of a layer to experiment on: its float arrays in one dtype, its Generators held still."""
+"""A copy of a layer to experiment on, with float arrays of one dtype and repeatable Generators."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..base import Array
+from ..protocols import LayerLike
 from ..tree import own_params, params_and_grads, params_of, walk
 
 
@@ -19,18 +20,16 @@ class FrozenCopy:
     The layer is left as it is. One array in it is one in the copy, and views stay views.
     """
 
-    def __init__(self, layer: Any, dtype: DTypeLike = np.float64) -> None:
+    def __init__(self, layer: LayerLike, dtype: DTypeLike = np.float64) -> None:
         self.dtype = np.dtype(dtype)
-        held = [thing for _, part in walk(layer) for thing in _inside(getattr(part, "__dict__", 0))]
-        floats = [a for a in held if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        floats = [a for a in _held(layer) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
         # deepcopy takes what the memo holds for an object's id as that object's copy.
         memory: dict[int, Array] = {}
         memo: Any = {id(array): _cast(array, self.dtype, memory) for array in floats}
         self.layer = copy.deepcopy(layer, memo)
         self.frozen = [
             (bits, bits.state)
-            for _, part in walk(self.layer)
-            for thing in _inside(getattr(part, "__dict__", 0))
+            for thing in _held(self.layer)
             if (bits := getattr(thing, "bit_generator", getattr(thing, "_bit_generator", None)))
         ]
 
@@ -51,7 +50,7 @@ class FrozenCopy:
         return params_and_grads(self.layer)[1]
 
 
-def gradient_names(layer: Any) -> list[str]:
+def gradient_names(layer: LayerLike) -> list[str]:
     """Name the gradients: ``dW``, ``block.0.dW`` of a part, ``grads[0]`` without a name."""
     named: dict[int, str] = {}
     for place, part in walk(layer):
@@ -61,6 +60,12 @@ def gradient_names(layer: Any) -> list[str]:
             name = f"grads[{k}]" if names is None else f"d{names[k]}"
             named.setdefault(id(param), prefix + name)
     return [named.get(id(param), f"grads[{k}]") for k, param in enumerate(params_of(layer))]
+
+
+def _held(layer: Any) -> Iterator[Any]:
+    """Yield what the attributes of a layer and its parts hold."""
+    for _, part in walk(layer):
+        yield from _inside(getattr(part, "__dict__", 0))
 
 
 def _inside(value: Any) -> Iterator[Any]:

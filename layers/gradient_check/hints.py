@@ -1,4 +1,4 @@
-"""How a wrong gradient is related to the right one: the hint at the end of the error."""
+"""Hints: how a wrong gradient is related to the correct one, at the end of the error."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def shape_relation(came: tuple[int, ...], expected: tuple[int, ...]) -> str:
 
 
 def _factor(claims: Array, slopes: Array, size: int, outputs: int, rows: int) -> str:
-    """Name the one factor that lies between the two, if there is one."""
+    """Name the constant factor between the two, if there is one."""
     greatest = np.abs(slopes).argmax()
     ratio = float(claims[greatest] / slopes[greatest])
     if not _close(claims, ratio * slopes):

@@ -1,4 +1,4 @@
-"""The laws of layers beyond right gradients: modes, dtypes, memory layouts, batches."""
+"""The laws of layers besides correct gradients: modes, dtypes, memory layouts, batches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Array
 from ..nested import leaves, map_leaves
+from ..protocols import LayerLike
 from ..tree import params_and_grads, state
 from .behaviour import (
     another,
@@ -76,14 +77,14 @@ def _check_two_instances(
     try:
         other.backward(random_like(other.forward(*map_leaves(another, values)), rng))
     except ValueError:
-        return  # not what this layer takes
+        return  # the layer does not take this
     after = layer.backward(dout), *params_and_grads(layer)[1]
     text = f"{name}: another instance of the class disturbs it; is a value kept in the "
     require_same(f"{text}class or module?", before, after, None, rounding_of(dout))
 
 
 def _check_changed_parameters(
-    layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+    layer: LayerLike, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
     """Change the parameters of a layer that has been used, as an optimizer does."""
     used = FrozenCopy(layer)
@@ -96,9 +97,9 @@ def _check_changed_parameters(
 
 
 def _check_evaluation(
-    layer: Any, other: Any, inputs: tuple[Any, ...], rng: np.random.Generator
+    layer: LayerLike, other: Any, inputs: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
-    """Evaluate after a training forward on other data, of which only the state may be left.
+    """Evaluate after a training forward on other data, of which only the state may remain.
 
     The state is loaded into the other layer, which the factory made of another seed.
     """
@@ -119,7 +120,7 @@ def _check_evaluation(
     compare(used.layer, inputs, rng, again=True)
 
 
-def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
+def _check_weights(layer: LayerLike, inputs: tuple[Any, ...], rng: np.random.Generator) -> None:
     """Compare a weight of 2 with a row that is given twice."""
     y, t = as_floats(inputs)
     rows = [len(leaf) for _, leaf in leaves((y, t)) if np.ndim(leaf)]
@@ -132,7 +133,7 @@ def _check_weights(layer: Any, inputs: tuple[Any, ...], rng: np.random.Generator
     compare(layer, (y, t, rng.uniform(0.5, 2.0, rows[0])), rng, again=True)
 
 
-def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
+def _check_arrangements(layer: LayerLike, inputs: tuple[Any, ...]) -> None:
     """Compare arrays in other memory layouts with plain ones, under the same upstream gradient."""
 
     def read_only(array: Array) -> Array:
@@ -160,7 +161,7 @@ def _check_arrangements(layer: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def _check_batch_of_one(
-    layer: Any, inputs: tuple[Any, ...], rows: int, rng: np.random.Generator
+    layer: LayerLike, inputs: tuple[Any, ...], rows: int, rng: np.random.Generator
 ) -> None:
     """Run the first row alone; what batch statistics refuse in training works in evaluation."""
 
@@ -179,7 +180,7 @@ def _check_batch_of_one(
     batch, fewer, one = (used.forward(*first(n)) for n in (rows, max(rows - 1, 1), 1))
     text = f"{title(layer)}: forward gives another answer after a larger batch"
     require_same(text, new.forward(*first(1)), one)
-    # An axis that shrinks with the batch has its share of one row left; the others stay.
+    # An axis that shrinks with the batch keeps the part of one row; the others keep their length.
     shapes = [[np.shape(leaf) for _, leaf in leaves(value)] for value in (batch, fewer, one)]
     for many, less, came in zip(*shapes, strict=True):
         expected = tuple(n - (rows - 1) * (n - m) for n, m in zip(many, less, strict=False))
@@ -193,12 +194,12 @@ def _check_batch_of_one(
 def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
     name = getattr(layer_factory, "__name__", "the factory")
     arguments = arguments_of(layer_factory)
-    unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    wanted = [p.name for p in arguments if p.default is p.empty and p.kind not in unnamed]
-    if wanted := [argument for argument in wanted if argument != "rng"]:
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in arguments if p.default is p.empty and p.kind not in optional]
+    if wanted := [argument for argument in needed if argument != "rng"]:
         raise TypeError(
-            f"layer_laws: {name} wants {', '.join(wanted)}, expected what makes a new layer of an "
-            f"rng alone or of nothing, such as lambda: {name}(...)"
+            f"layer_laws: {name} needs {', '.join(wanted)}, expected a function of no arguments or "
+            f"of rng alone that makes a layer, such as lambda: {name}(...)"
         )
     if "rng" in [p.name for p in arguments]:
         layer = layer_factory(rng=np.random.default_rng(seed))
@@ -210,7 +211,7 @@ def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
 
 
 def _evaluate(layer: Any) -> None:
-    """Enter evaluation mode, if the layer knows modes."""
+    """Enter evaluation mode, if the layer has modes."""
     if callable(getattr(layer, "eval", None)):
         layer.eval()
     elif hasattr(layer, "training"):

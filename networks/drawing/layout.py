@@ -240,24 +240,25 @@ def _set_widths(columns: list[list[Item]], lines: list[Line], width: float) -> L
         links = [(i, *link) for i in column for link in i.right]
         steep = max((abs(j.y + port - i.y - mine) for i, j, port, mine in links), default=0.0)
         bends[k] = min(24 + 0.3 * steep, 90) if steep > 0.5 else 6
+    wide = [max(item.width for item in column) for column in columns]
+    steps = [wide[0] + labels[0] + 16]
+    for k in range(1, len(columns)):
+        steps.append(bends[k - 1] + arrivals[k] + 14 + wide[k] + labels[k] + 16)
+    rows = _rows(steps, [any(item.right for item in column) for column in columns], width)
+    starts = {row.start for row in rows}
     gaps: list[Gap] = []
-    rows, first, x, right = [], 0, 0.0, 0.0
+    x = right = 0.0
     for k, column in enumerate(columns):
-        wide = max(item.width for item in column)
         if k:
-            gap, into = gaps[-1], arrivals[k] + 14
-            over = gap.bends + bends[k - 1] + into + wide + labels[k] + 40 > width
-            if over and any(item.right for item in column):  # never the outputs alone
-                rows.append(range(first, k))
-                first, gap.resume = k, 22.0
+            gap = gaps[-1]
+            gap.resume = 22.0 if k in starts else gap.bends
             gap.arrivals = gap.resume + bends[k - 1]
-            gap.end = x = gap.arrivals + into
+            gap.end = x = gap.arrivals + arrivals[k] + 14
         for item in column:  # sources end at the right of their column, others are in its middle
-            item.x = x + (wide - item.width) / (2 if item.left else 1) if item.width else x
-        x += wide
+            item.x = x + (wide[k] - item.width) / (2 if item.left else 1) if item.width else x
+        x += wide[k]
         gaps.append(Gap(x, x + labels[k] + 16, x + labels[k] + 16))
         right = max(right, gaps[-1].bends + 22 if k + 1 < len(columns) else x)
-    rows.append(range(first, len(columns)))
     shifts: list[float] = []
     top = 0.0
     for row in rows:
@@ -271,3 +272,23 @@ def _set_widths(columns: list[list[Item]], lines: list[Line], width: float) -> L
         shifts += [top - high] * len(row)
         top += low - high + 3 * GAP
     return Layout(columns, gaps, rows, shifts, right, top - 3 * GAP)
+
+
+def _rows(steps: list[float], may_start: list[bool], width: float) -> list[range]:
+    """Break columns into as few rows as `width` allows, and those as equally long as they can be.
+
+    The outputs alone never start a row.
+    """
+    rows: list[range] = []
+    while True:
+        found, first, end, longest = [], 0, 0.0, 0.0
+        for k, step in enumerate(steps):
+            if end and end + step + 24 > width and may_start[k]:
+                found.append(range(first, k))
+                first, end = k, 22.0
+            end += step
+            longest = max(longest, end)
+        found.append(range(first, len(steps)))
+        if rows and (len(found) > len(rows) or longest + 24 > width):
+            return rows
+        rows, width = found, longest + 23

@@ -165,7 +165,8 @@ def _set_ports(edges: list[Edge], calls: list[tuple[Call, Node]]) -> None:
 
 
 def _call_node(call: Call, most: int) -> Node:
-    layer, title = call.layer, " ".join(repr(call.layer).split())
+    layer: Any = call.layer
+    title = " ".join(repr(call.layer).split())
     if type(layer) in SIGNS:
         return Node(width=40, kind="sign", text=SIGNS[type(layer)], title=title)
     name = label(layer).removesuffix("()")
@@ -198,7 +199,7 @@ def _rows(kind: str, name: str, lines: list[str]) -> list[tuple[str, str, str]]:
 def names_width(node: Node) -> float:
     """Return the width of a box's column of parameter names."""
     widest = _width([name for _, name, _ in node.rows])
-    return widest + 12 if widest else 0
+    return 1.1 * widest + 12 if widest else 0
 
 
 def _height(node: Node) -> float:

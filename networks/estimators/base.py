@@ -20,10 +20,9 @@ from ...layers import Affine, Identity, Layer, ReLU, Sigmoid, Tanh, he_normal, x
 from ...layers.base import Array
 from ...layers.checks import as_count
 from ..optimizers import SGD, Adam
-from ..optimizers.schedules import Schedule
+from ..protocols import Schedule, Transform
 from ..sequential import Sequential
 from ..training import Trainer, minimize
-from ..training.trainer import Transform
 
 MakeNet = Callable[[int, int, "np.random.Generator"], Layer]
 

@@ -26,6 +26,7 @@ from ...layers import (
     SelfAttention,
 )
 from ...layers.base import Array
+from ...layers.protocols import LayerLike
 from ...layers.tree import label, walk
 
 COUNTER = "num_batches_tracked"  # BatchNorm's, which only counts
@@ -60,7 +61,7 @@ def from_torch(net: Any, state_dict: Mapping[str, Any]) -> None:
     net.load_state_dict(state)
 
 
-def to_torch(net: Any, like: Mapping[str, Any] | None = None) -> dict[str, Array]:
+def to_torch(net: LayerLike, like: Mapping[str, Any] | None = None) -> dict[str, Array]:
     """Return the weights of `net` as a state dict of arrays for a PyTorch model.
 
     Parameters
@@ -133,13 +134,13 @@ def _(layer: Affine) -> dict[str, str]:
 
 @torch_names.register(Convolution)
 @torch_names.register(ConvolutionTranspose)
-def _(layer: Any) -> dict[str, str]:
+def _(layer: LayerLike) -> dict[str, str]:
     return {"W": "weight", "b": "bias"}
 
 
 @torch_names.register(LayerNorm)
 @torch_names.register(GroupNorm)
-def _(layer: Any) -> dict[str, str]:
+def _(layer: LayerLike) -> dict[str, str]:
     return {"gamma": "weight", "beta": "bias"}
 
 
@@ -151,13 +152,13 @@ def _(layer: BatchNorm) -> dict[str, str]:
 
 @torch_names.register(Embedding)
 @torch_names.register(PositionalEmbedding)
-def _(layer: Any) -> dict[str, str]:
+def _(layer: LayerLike) -> dict[str, str]:
     return {"W": "weight"}
 
 
 @torch_names.register(RNN)
 @torch_names.register(LSTM)
-def _(layer: Any) -> dict[str, str]:
+def _(layer: LayerLike) -> dict[str, str]:
     return {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T", "b": "bias_ih_l0 + bias_hh_l0"}
 
 
@@ -214,7 +215,7 @@ def _modules(keys: Iterable[str]) -> list[Module]:
     return list(found.values())
 
 
-def _layers(net: Any) -> list[tuple[str, Any]]:
+def _layers(net: LayerLike) -> list[tuple[str, Any]]:
     """List the layers with parameters or buffers of their own, and the prefixes of their names."""
     found = []
     for place, layer in walk(net):
@@ -228,7 +229,7 @@ def _layers(net: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def _paired(net: Any, arrays: dict[str, Array], caller: str) -> list[tuple[str, Any, Module]]:
+def _paired(net: LayerLike, arrays: dict[str, Array], caller: str) -> list[tuple[str, Any, Module]]:
     """Pair each layer with the first module left that fits it."""
     left = _modules(arrays)
     pairs, unpaired = [], []
@@ -260,7 +261,7 @@ def _fits(needed: dict[str, Any], module: Module, arrays: dict[str, Array]) -> b
     return given.items() <= needed.items() and all("bias" in name for name in missing)
 
 
-def _theirs(layer: Any) -> dict[str, Array]:
+def _theirs(layer: LayerLike) -> dict[str, Array]:
     """Return the arrays of a layer as PyTorch has them."""
     found: dict[str, Array] = {}
     for name, theirs in torch_names(layer).items():

@@ -21,13 +21,13 @@ class _Squaring(Optimizer):
     def _check(self, grads: Sequence[Array]) -> None:
         """Raise FloatingPointError before squares, or a long sum of them, become infinite.
 
-        They would stay so, and hold the parameter still for ever after.
+        They would remain infinite, and the parameter would never move again.
         """
         for k, g in enumerate(map(wide, grads)):
             if not np.vdot(g, g) < 1e-4 * _largest(g.dtype) and np.isfinite(g).all():
                 raise FloatingPointError(
-                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square {g.dtype} "
-                    "has no room for; is the loss too large? Trainer has max_norm to clip gradients"
+                    f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square is too "
+                    f"large for {g.dtype}; is the loss too large? Trainer clips with max_norm"
                 )
 
 
@@ -48,7 +48,7 @@ class AdaGrad(_Squaring):
     """
 
     slots = ("h",)
-    settings = ("lr", "eps", "weight_decay")
+    hyperparameters = ("lr", "eps", "weight_decay")
     eps: float = hyperparameter()
 
     def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class RMSProp(_Squaring):
     """
 
     slots = ("v",)
-    settings = ("lr", "rho", "eps", "weight_decay")
+    hyperparameters = ("lr", "rho", "eps", "weight_decay")
     rho: float = hyperparameter(below=1)
     eps: float = hyperparameter()
 
@@ -123,7 +123,7 @@ class Adam(_Squaring):
     """
 
     slots = ("M", "V")
-    settings = ("lr", "betas", "eps", "weight_decay")
+    hyperparameters = ("lr", "betas", "eps", "weight_decay")
     eps: float = hyperparameter()
 
     def __init__(

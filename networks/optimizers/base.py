@@ -28,8 +28,9 @@ class Moments:
 class Optimizer:
     """Base class of the optimizers: the loop over the parameters, the checks and the state.
 
-    A subclass names its arrays of state in `slots` and its numbers in `settings`, and writes its
-    formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps from 1.
+    A subclass names its arrays of state in `slots` and its numbers in `hyperparameters`, and
+    writes its formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps
+    from 1.
 
     The state belongs to the arrays, not to their positions: a parameter that is left out of some
     steps, because its layer was frozen, later resumes from its own moments and step count.
@@ -49,7 +50,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
-    settings: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+    hyperparameters: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
     lr: float = hyperparameter()
     weight_decay: float = hyperparameter()
 
@@ -100,7 +101,7 @@ class Optimizer:
         self.t = steps + 1
 
     def _check(self, grads: Sequence[Array]) -> None:
-        """Raise if there is a gradient with which no step can be made; nothing has changed yet."""
+        """Raise if a gradient allows no step; nothing has changed yet."""
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
         return [g + self.weight_decay * p for p, g in zip(params, grads, strict=True)]
@@ -123,7 +124,7 @@ class Optimizer:
             Class, hyperparameters, step counts and the arrays of the slots.
         """
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
-        state |= {name: np.array(getattr(self, name)) for name in self.settings}
+        state |= {name: np.array(getattr(self, name)) for name in self.hyperparameters}
         if params is None:
             kept = [(m.arrays, m.t) for m in self._moments.values()]
             named = {str(k): moments for k, moments in enumerate(kept + self._loaded)}
@@ -162,10 +163,10 @@ class Optimizer:
         name, fresh = type(self).__name__, copy.copy(self)
         if str(new.get("class")) != name:
             raise ValueError(f"{name}: the state is of class {new.get('class')}")
-        if missing := {"t", *self.settings} - set(new):
+        if missing := {"t", *self.hyperparameters} - set(new):
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(missing)} too")
-        for setting in self.settings:
-            setattr(fresh, setting, new[setting].tolist())
+        for key in self.hyperparameters:
+            setattr(fresh, key, new[key].tolist())
         fresh.t = _count(name, "t", new["t"])
         old = "arrays" in new
         if old:  # a file in which the parameters had numbers and one step count
@@ -177,7 +178,7 @@ class Optimizer:
         else:
             names = [key.removeprefix("t.") for key in new if key.startswith("t.")]
         keys = [f"{slot}.{k}" for slot in ("t", *fresh.slots) for k in names]
-        expected = {"class", "t", *self.settings, *keys}
+        expected = {"class", "t", *self.hyperparameters, *keys}
         if set(new) != expected or (old and fresh.slots and bool(names) != bool(fresh.t)):
             raise ValueError(f"{name}: the state has {sorted(new)}, expected {sorted(expected)}")
         loaded = {
@@ -274,7 +275,7 @@ class Optimizer:
         return True
 
     def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Check what came, and give moments to the parameters that have none."""
+        """Check the arguments of `step`, and give moments to the parameters that have none."""
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
         if shapes != came:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
@@ -291,8 +292,8 @@ class Optimizer:
         self._moments = {id(moments.param): moments for moments in self._moments.values()}
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
-        return f"{type(self).__name__}({settings})"
+        numbers = ", ".join(f"{name}={getattr(self, name)}" for name in self.hyperparameters)
+        return f"{type(self).__name__}({numbers})"
 
 
 def _shapes(optimizer: Optimizer, name: str, arrays: Sequence[Array]) -> list[tuple[int, ...]]:

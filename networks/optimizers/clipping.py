@@ -26,7 +26,7 @@ def clip_gradients(
     max_norm : float
         Maximum norm, positive.
     norm : float, optional
-        ``|g|``, if it is known, as with gradients that are spread over machines.
+        ``|g|``, if it is known.
 
     Returns
     -------

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...layers.checks import as_count, as_number
-
-Schedule = Callable[[int], float]
+from ..protocols import Schedule
 
 
 def constant(lr: float) -> Schedule:

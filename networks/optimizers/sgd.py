@@ -34,7 +34,7 @@ class SGD(Optimizer):
         If a number is out of range, or `nesterov` is set without momentum.
     """
 
-    settings = ("lr", "momentum", "nesterov", "weight_decay")
+    hyperparameters = ("lr", "momentum", "nesterov", "weight_decay")
     momentum: float = hyperparameter(below=1)
 
     def __init__(

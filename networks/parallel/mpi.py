@@ -1,4 +1,4 @@
-"""Data parallelism on the ranks of MPI: each has the whole net and a share of each batch."""
+"""Data parallelism over the ranks of MPI: each has the whole net and a share of each batch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ...layers.nested import map_leaves
+from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import layers_of, state
 from ..gradients import value_and_grads
 from ..mean_loss import Part, parts_of, rows_of
@@ -51,7 +52,7 @@ class Ranks:
     Attributes
     ----------
     rank, size : int
-        The number of this rank, from 0, and of all of them.
+        The number of this rank, from 0, and the number of ranks.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -68,7 +69,8 @@ class Ranks:
 
     def share(self, n: int) -> slice:
         """Return which of `n` rows are this rank's, perhaps none."""
-        return dict(enumerate(shares(n, self.size))).get(self.rank, slice(n, n))
+        found = shares(n, self.size)
+        return found[self.rank] if self.rank < len(found) else slice(n, n)
 
     def value_and_grads(
         self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None
@@ -112,7 +114,7 @@ class Ranks:
             raise error
         if failed.any():
             raise RankError(f"rank {failed.argmax()} of {self.size} has raised an error in a step")
-        self._parts, divisor = _of_all(loss, parts, table[:, 3:].astype(np.float64))
+        self._parts, divisor = _of_all(loss, parts, table[:, 3:])
         self._rows, self._agreed = int(rows_of_all.sum()), bool(noted.any())
 
         for buffer, old, move in zip(buffers, before, sums[len(params) :], strict=True):
@@ -122,14 +124,14 @@ class Ranks:
             grad /= divisor
         return sum(factor * part for factor, part, _ in self._parts), grads
 
-    def parts(self, loss: Any, value: float, t: Any) -> tuple[list[Part], int]:
+    def parts(self, loss: LossLike, value: float, t: Any) -> tuple[list[Part], int]:
         """Return `parts_of` the latest step's loss and its rows, over all ranks."""
         if self.size > 1:
             return self._parts, self._rows
         return parts_of(loss, value, rows_of(t)), rows_of(t)
 
     def interrupted(self, noted: bool) -> bool:
-        """Note a Ctrl-C for the next step's sum; return whether the last one held any rank's."""
+        """Record a Ctrl-C for the next step's sum; return whether the last one had any rank's."""
         agreed = self._agreed if self.size > 1 else noted
         self._noted, self._agreed = noted and not agreed, False
         return agreed
@@ -143,10 +145,10 @@ class Ranks:
             yield empty if batch is None else batch
 
     def first(self, function: Callable[[], T]) -> T:
-        """Return on all ranks what the function gives on rank 0; its error is one on all.
+        """Return the function's value on rank 0 on all ranks; its error is raised on all.
 
-        What a float decides, such as when to stop, is so decided alike, even where unlike
-        processors round it differently.
+        Decisions that depend on a float, such as when to stop, are then the same on all ranks, even
+        if their processors round differently.
         """
         value, error = None, None
         if self.rank == 0:
@@ -166,10 +168,10 @@ class Ranks:
         return any(self.comm.allgather(flag))
 
     def gather(self, value: T) -> list[T]:
-        """Return on rank 0 what each rank has, in their order; elsewhere nothing."""
+        """Return the values of all ranks, in their order, on rank 0; elsewhere nothing."""
         return self.comm.gather(value) or []
 
-    def check_equal(self, net: Any) -> None:
+    def check_equal(self, net: LayerLike) -> None:
         """Raise RankError on all ranks unless they have the same parameters, bit for bit."""
         mine = {
             name: hashlib.blake2b(array.tobytes()).hexdigest() if self.size > 1 else ""
@@ -181,7 +183,7 @@ class Ranks:
                 raise RankError(f"{wrong[0]!r} is not the same on rank {rank} as on rank 0")
 
     def separate(self, generators: Sequence[np.random.BitGenerator]) -> None:
-        """Give each rank but the first streams of its own; equal states went before."""
+        """Give each rank but the first its own random streams, from equal states."""
         for bits in generators if self.rank else ():
             separate(bits, self.rank)
 
@@ -199,30 +201,31 @@ class Ranks:
         return places
 
 
-def _of_all(loss: Any, mine: list[Part], table: Array) -> tuple[list[Part], float]:
+def _of_all(loss: LossLike, mine: list[Part], table: Array) -> tuple[list[Part], float]:
     """Return the parts of the loss over all ranks, and what their gradients are divided by.
 
     The table has a row for each rank: the totals of its parts, 1 for a sum, and then their values.
     """
-    totals, values = np.split(table, 2, axis=1)
-    means = [total is not None for _, _, total in mine]
-    counts = np.where(means, totals.sum(axis=0), 1.0)
-    divisors = np.where(counts == 0, 1, counts)  # a batch that counts nothing has loss 0
-    if np.ptp(totals / divisors, axis=1).max() > 1e-6:
+    columns, count = list(zip(*table.tolist(), strict=True)), len(mine)
+    parts: list[Part] = []
+    shares: list[list[float]] = []
+    divisors: list[float] = []
+    columns_of_parts = zip(mine, columns[:count], columns[count:], strict=True)
+    for (factor, _, total), totals, values in columns_of_parts:
+        whole = 1.0 if total is None else sum(totals)
+        divisors.append(whole or 1.0)  # a batch that counts nothing has loss 0
+        value = sum(n * v for n, v in zip(totals, values, strict=True)) / divisors[-1]
+        parts.append((factor, value, None if total is None else whole))
+        shares.append([n / divisors[-1] for n in totals])
+    if len(parts) > 1 and np.ptp(shares, axis=0).max() > 1e-6:
         raise ValueError(
-            f"{loss!r}: its losses divide by other totals on each rank, as with ignore_index or a "
-            "sum beside a mean; ranks need losses that divide by the same rows"
+            f"{loss!r}: its losses are means over different rows on each rank, as with "
+            "ignore_index or a sum beside a mean; expected losses over the same rows"
         )
-    sums = (totals * values).sum(axis=0) / divisors
-    both = zip(sums.tolist(), counts.tolist(), strict=True)
-    parts = [
-        (factor, part, count if is_mean else None)
-        for (factor, _, _), is_mean, (part, count) in zip(mine, means, both, strict=True)
-    ]
-    return parts, float(divisors[0])
+    return parts, divisors[0]
 
 
-def _buffers(net: Any) -> list[Array]:
+def _buffers(net: LayerLike) -> list[Array]:
     """Return the float buffers of a net, each once."""
     arrays = [
         getattr(layer, name)

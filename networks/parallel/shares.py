@@ -8,9 +8,9 @@ import numpy as np
 
 
 def shares(rows: int, most: int) -> list[slice]:
-    """Cut `rows` into at most so many shares of about equal size.
+    """Split `rows` into at most `most` shares of about equal size.
 
-    A share has at least two rows, as BatchNorm needs them; one row is one share.
+    A share has at least two rows, which BatchNorm needs; a single row is one share.
     """
     count = max(1, min(most, rows // 2))
     ends = [rows * k // count for k in range(count + 1)]
@@ -20,8 +20,8 @@ def shares(rows: int, most: int) -> list[slice]:
 def separate(bits: np.random.BitGenerator, number: int) -> None:
     """Move a copy of a Generator to the stream of share `number`, which follows from its state.
 
-    Copies with equal states and different numbers, at least 1, get independent streams, and the
-    same ones again in a program that repeats or resumes.
+    Copies with equal states and different numbers, at least 1, get independent streams, the same
+    ones in each run and after a resume.
     """
     words = np.random.Generator(bits).integers(2**32, size=4, dtype=np.uint32)
     bits.state = type(bits)(np.random.SeedSequence([number, *words.tolist()])).state

@@ -17,6 +17,7 @@ from ...layers import tree
 from ...layers.base import Array
 from ...layers.checks import as_count
 from ...layers.nested import leaves, map_leaves
+from ...layers.protocols import LayerLike
 from ..gradients import params_only
 from ..network import Network, call
 from .shares import separate, shares
@@ -86,8 +87,6 @@ class DataParallel(Network):
 
     def _backward(self, dout: Any, method: Callable[[Any], Callable[[Any], Any]]) -> Any:
         dout = self._like(self.y, dout)
-        # Share 0 is the net itself: in a twin that is the twin's.
-        self.shares = [_Share(self.layers, self.shares[0].rows), *self.shares[1:]]
         dinputs = self._each(lambda share: method(share.net)(share.of(dout)))
         _sum_gradients(self.shares)
         return _joined(dinputs)
@@ -173,7 +172,7 @@ def one_blas_thread() -> Iterator[None]:
                 _limit.restore_original_limits()
 
 
-def blas_for(net: Any) -> AbstractContextManager[None]:
+def blas_for(net: LayerLike) -> AbstractContextManager[None]:
     """Return `one_blas_thread` for a net that runs in threads, else nothing."""
     parallel = any(isinstance(layer, DataParallel) for layer in tree.layers_of(net))
     return one_blas_thread() if parallel else nullcontext()
@@ -272,7 +271,7 @@ def _copy(net: Any, number: int) -> Any:
     return twin
 
 
-def _grads(layer: Any) -> list[Array]:
+def _grads(layer: LayerLike) -> list[Array]:
     """Return the arrays of gradients that a layer itself has at present."""
     if hasattr(layer, "param_names"):
         return [grad for n in layer.param_names if (grad := vars(layer).get(f"d{n}")) is not None]

@@ -18,7 +18,7 @@ from ...layers.nested import at, leaves, map_leaves
 from ...layers.tree import layers_of, own_params
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
-Share = Callable[[int], slice]  # which of so many rows
+Share = Callable[[int], slice]  # from a number of rows to those of a rank
 _BLOCK = 1_000_000  # numbers checked at a time
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.protocols import LayerLike
 from ...layers.tree import layers_of, own_params, state, walk
 from ..files import check_writable, read_npz, short, write_npz
 from ..optimizers.base import Optimizer, kind
@@ -185,7 +186,7 @@ class _Saved:
             ranks.separate(generators)
             trainer.warn_once(
                 f"Trainer.resume: the checkpoint is of {len(self.generators)} ranks, these are "
-                f"{ranks.size}: layers and transforms that draw will draw other numbers"
+                f"{ranks.size}: random layers and transforms will draw other numbers"
             )
         trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
 
@@ -196,14 +197,14 @@ def _optimizer_state(trainer: Trainer) -> Any:
     return trainer.optimizer.state_dict()
 
 
-def _load_optimizer(optimizer: Any, saved: Mapping[str, Array], net: Any) -> None:
+def _load_optimizer(optimizer: Any, saved: Mapping[str, Array], net: LayerLike) -> None:
     if isinstance(optimizer, Optimizer):
         optimizer.load_state_dict(saved, _named_params(net))
     else:
         optimizer.load_state_dict(saved)
 
 
-def _named_params(net: Any) -> dict[str, Array]:
+def _named_params(net: LayerLike) -> dict[str, Array]:
     """Return the parameters by their state names, frozen ones too, a shared one once."""
     owned = {id(param) for layer in layers_of(net) for param in own_params(layer)}
     found: dict[int, tuple[str, Array]] = {}
@@ -213,7 +214,7 @@ def _named_params(net: Any) -> dict[str, Array]:
     return dict(found.values())
 
 
-def _frozen(net: Any) -> list[str]:
+def _frozen(net: LayerLike) -> list[str]:
     return [place for place, layer in walk(net) if getattr(layer, "frozen", False)]
 
 

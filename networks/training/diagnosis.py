@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.protocols import LayerLike
 from ...layers.tree import label, state, walk
 from ..network import call
 from .batches import as_array, nonfinite
 
 
-def find_nonfinite(net: Any, x: Any, t: Any) -> str:
+def find_nonfinite(net: LayerLike, x: Any, t: Any) -> str:
     """Return what first became NaN or infinite: the batch, a parameter, a layer's output, the loss.
 
     A copy of the net runs forward once more; the net stays as it is.
@@ -40,7 +41,7 @@ def _parameter(layers: dict[str, Any]) -> str:
     return ""
 
 
-def _first_output(net: Any, layers: dict[str, Any], x: Any) -> str:
+def _first_output(net: LayerLike, layers: dict[str, Any], x: Any) -> str:
     """Run forward and watch the layers."""
     found: list[str] = []
     for place, layer in layers.items():
@@ -72,5 +73,5 @@ def _nonfinite(name: str, value: Any) -> str:
     return found and name + found
 
 
-def _where(place: str, layer: Any) -> str:
+def _where(place: str, layer: LayerLike) -> str:
     return f"layer {place}, {label(layer)}" if place else label(layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from ...layers.device import as_numpy
 from ...layers.nested import map_leaves
+from ...layers.protocols import LayerLike, LossLike
 from ..gradients import as_result, loss_of
 from ..mean_loss import MeanLoss, parts_of, rows_of
 from ..parallel.mpi import Ranks
+from ..protocols import Metric
 from .batches import Batches, cast, home_of, joined, placed
 from .metrics import accuracy
 
-Metric = Callable[[Any, Any], float]
 Metrics = Sequence[Metric] | Mapping[str, Metric]
 
 
@@ -66,7 +67,7 @@ def evaluate(
 
 
 def try_evaluation(
-    net: Any, loss: Any, batches: Batches, metrics: Metrics | None
+    net: LayerLike, loss: LossLike, batches: Batches, metrics: Metrics | None
 ) -> list[str] | None:
     """Return the names that `evaluate` would return, or raise its error, found on two rows.
 
@@ -93,7 +94,7 @@ def _are_labels(y: Any, t: Any) -> bool:
     return len(shape) > 1 and shape[-1] > 1 and np.shape(t) == shape[:-1]
 
 
-def _ignored(loss: Any) -> Any:
+def _ignored(loss: LossLike) -> Any:
     return getattr(loss, "ignore_index", None)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.nested import leaves
+from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import label, own_params, parts, walk
 from ..gradients import loss_of
 from ..network import call
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def gradient_flow(net: Any, loss: Any, x: Any, t: Any) -> GradientFlow:
+def gradient_flow(net: LayerLike, loss: LossLike, x: Any, t: Any) -> GradientFlow:
     """Run one step forward and backward, and record the norms of what passes each layer.
 
     It runs on a copy, in the net's mode; net, loss and Generators stay as they are.

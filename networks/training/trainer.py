@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike
 
 from ...layers.checks import as_count
 from ...layers.nested import leaves
+from ...layers.protocols import LayerLike, LossLike
 from ...layers.undeclared import Watch
 from ..gradients import NonFiniteLossError, as_result
 from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
-from ..optimizers.schedules import Schedule
 from ..parallel.mpi import Ranks
 from ..parallel.threads import blas_for
+from ..protocols import OptimizerLike, Schedule, Transform
 from .arguments import (
     as_monitor,
     as_validation,
@@ -40,7 +41,6 @@ from .interruption import Interrupted, Interruption
 from .progress import Progress
 from .random_state import Rewind
 
-Transform = Callable[[Any, Any, "np.random.Generator"], Any]
 Hook = Callable[["Trainer"], Any]
 Path = str | PathLike[str]
 
@@ -100,9 +100,9 @@ class Trainer:
 
     def __init__(
         self,
-        net: Any,
-        loss: Any,
-        optimizer: Any,
+        net: LayerLike,
+        loss: LossLike,
+        optimizer: OptimizerLike,
         rng: np.random.Generator,
         *,
         schedule: Schedule | None = None,
@@ -113,7 +113,10 @@ class Trainer:
     ) -> None:
         limits = {"max_norm": max_norm, "max_value": max_value}
         check_trainer(net, loss, optimizer, rng, schedule, penalty, **limits)
-        self.net, self.loss, self.optimizer, self.rng = net, loss, optimizer, rng
+        self.net: Any = net
+        self.loss: Any = loss
+        self.optimizer: Any = optimizer
+        self.rng = rng
         self.schedule, self.penalty = schedule, penalty
         self.max_norm, self.max_value = max_norm, max_value
         self.steps = 0
@@ -216,7 +219,7 @@ class Trainer:
         patience: int | None = None,
         min_delta: float = 0.0,
         monitor: str | tuple[str, str] | None = None,
-        # calling
+        # functions to call
         after_step: Hook | None = None,
         after_epoch: Hook | None = None,
         # saving and showing
@@ -226,11 +229,11 @@ class Trainer:
     ) -> History:
         """Train, and return the history.
 
-        Needed are the data and `epochs`. The options come in groups: how the data are cut into
+        Only the data and `epochs` are needed. The options come in groups: how the data are cut into
         batches and changed (`batch_size` to `transform`), what is evaluated after each epoch
-        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), which functions
-        to call meanwhile (`after_step`, `after_epoch`), what to save (`checkpoint`,
-        `checkpoint_every`) and what to show (`progress`).
+        (`validation`, `metrics`), when to stop early (`patience` to `monitor`), functions to call
+        (`after_step`, `after_epoch`), what to save (`checkpoint`, `checkpoint_every`) and whether
+        to show the progress (`progress`).
 
         Ctrl-C ends it after the current step: it returns as usual, and `unfinished` records where
         it stopped. A second Ctrl-C, or a KeyboardInterrupt raised otherwise, ends it at once,

@@ -22,11 +22,26 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def thread_counts() -> list[int]:
+    """Return 1, 2, 4, ... and the number of cores."""
+    n = cores()
+    return sorted({2**k for k in range(n.bit_length())} | {n})
+
+
+def make() -> str:
+    """Return the maker of the processor, as the targets name it: Intel, AMD or another."""
+    file = Path("/proc/cpuinfo")
+    found = re.search(r"vendor_id\s*: (.+)", file.read_text()) if file.exists() else None
+    name = found[1] if found else platform.processor()
+    return next((m for m in ("Intel", "AMD") if m in name), name or "unknown")
+
+
 def describe() -> dict[str, Any]:
     """Return the machine and the versions."""
     installed = {name: found.version for name in PACKAGES if (found := _installed(name))}
     return {
         "processor": _processor(),
+        "make": make(),
         "system": platform.platform(),
         "threads": cores(),
         "blas": _blas(),

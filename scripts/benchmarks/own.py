@@ -8,25 +8,34 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers
-from chainrule.networks import SGD, Adam, Branch, Parallel, Sequential, Trainer
+from chainrule.networks import SGD, Adam, Branch, DataParallel, Parallel, Sequential, Trainer
+from chainrule.networks.parallel.threads import blas_for
 
 from .workloads import Array, Layer, Run, Workload
 
 
-def prepare(workload: Workload, weights: list[Array], x: Array, t: Array) -> Run:
-    """Build the net from the library's layers; a step is `Trainer.train_step`."""
+def prepare(
+    workload: Workload, weights: list[Array], x: Array, t: Array, threads: int | None = None
+) -> Run:
+    """Build the net from the library's layers; a step is `Trainer.train_step`.
+
+    With `threads` so many run shares of each batch, and BLAS has one; else BLAS has them all.
+    """
     arrays = iter(weights)
     chain = [_layer(spec, arrays) for spec in workload.layers]
     full_batch = workload.batch is None
     loss = layers.MSELoss(reduction="sum") if full_batch else layers.CrossEntropyLoss()
     name, lr = workload.optimizer
     optimizer = {"sgd": SGD, "adam": Adam}[name](lr=lr)
-    trainer = Trainer(Sequential(*chain), loss, optimizer, rng=np.random.default_rng(0))
+    net = Sequential(*chain)
+    shares = net if threads is None else DataParallel(net, threads)
+    trainer = Trainer(shares, loss, optimizer, rng=np.random.default_rng(0))
 
     def run(epoch: list[Array]) -> list[Any]:
-        if full_batch:
-            return [trainer.train_step(x, t) for _ in epoch]
-        return [trainer.train_step(x.take(rows, axis=0), t[rows]) for rows in epoch]
+        with blas_for(shares):  # as in Trainer.fit
+            if full_batch:
+                return [trainer.train_step(x, t) for _ in epoch]
+            return [trainer.train_step(x.take(rows, axis=0), t[rows]) for rows in epoch]
 
     return run
 
@@ -37,14 +46,15 @@ def _layer(spec: Layer, arrays: Iterator[Array]) -> Any:
         one = {"embedding": layers.Embedding, "position": layers.PositionalEmbedding}
         return one.get(kind, layers.MatMul)(next(arrays))
     if kind in ("affine", "norm"):
-        two = {"affine": layers.Affine, "norm": layers.LayerNorm}
+        two: dict[str, Any] = {"affine": layers.Affine, "norm": layers.LayerNorm}
         return two[kind](next(arrays), next(arrays))
     if kind == "convolution":
         return layers.Convolution(next(arrays), next(arrays), pad=sizes[-1])
     if kind == "lstm":
         return layers.LSTM(next(arrays), next(arrays), next(arrays))
     if kind == "block":
-        return _block(*sizes, arrays)
+        size, heads = sizes
+        return _block(size, heads, arrays)
     if kind == "pool":
         return layers.MaxPooling(*sizes)
     if kind == "last":
@@ -53,7 +63,7 @@ def _layer(spec: Layer, arrays: Iterator[Array]) -> Any:
 
 
 def _block(size: int, heads: int, arrays: Iterator[Array]) -> Sequential:
-    def take(n: int) -> list[Array]:
+    def take(n: int) -> list[Any]:
         return [next(arrays) for _ in range(n)]
 
     def residual(*parts: Any) -> Sequential:
@@ -62,7 +72,8 @@ def _block(size: int, heads: int, arrays: Iterator[Array]) -> Sequential:
         )
 
     norm = layers.LayerNorm(*take(2))
-    attention = residual(norm, layers.SelfAttention(*take(4), heads, causal=True))
+    W, b, Wo, bo = take(4)
+    attention = residual(norm, layers.SelfAttention(W, b, Wo, bo, heads, causal=True))
     norm = layers.LayerNorm(*take(2))
     up, down = layers.Affine(*take(2)), layers.Affine(*take(2))
     return Sequential(attention, residual(norm, up, layers.GELU(), down))

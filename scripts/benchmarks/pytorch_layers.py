@@ -16,19 +16,23 @@ PLAIN = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "flatten": nn.Flatten, "pool": 
 def layer(spec: Layer, arrays: Iterator[Any]) -> Any:
     """Return the module of a workload's layer, which takes its weights from `arrays`."""
     kind, *sizes = spec
+    module: Any
     if kind in PLAIN:
         return PLAIN[kind](*sizes)
     if kind == "last":
         return Last()
     if kind == "embedding":
-        return nn.Embedding.from_pretrained(next(arrays), freeze=False)
+        module = nn.Embedding(*sizes)
+        module.weight = nn.Parameter(next(arrays))
+        return module
     if kind == "position":
         return Position(next(arrays))
     if kind == "lstm":
-        return LSTM(*sizes, arrays)
+        inputs, hidden = sizes
+        return LSTM(inputs, hidden, arrays)
     if kind == "block":
-        return Block(*sizes, arrays)
-    module: Any
+        size, heads = sizes
+        return Block(size, heads, arrays)
     if kind == "convolution":
         channels, filters, size, pad = sizes
         module = nn.Conv2d(channels, filters, size, padding=pad)
@@ -37,7 +41,8 @@ def layer(spec: Layer, arrays: Iterator[Any]) -> Any:
         module = nn.LayerNorm(*sizes)
         module.weight = nn.Parameter(next(arrays))
     else:
-        module = nn.Linear(*sizes, bias=kind == "affine")
+        inputs, outputs = sizes
+        module = nn.Linear(inputs, outputs, bias=kind == "affine")
         module.weight = nn.Parameter(next(arrays).T.contiguous())
     if module.bias is not None:
         module.bias = nn.Parameter(next(arrays))
@@ -49,11 +54,12 @@ class LSTM(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, arrays: Iterator[Any]) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
-        self.lstm.weight_ih_l0 = nn.Parameter(next(arrays).T.contiguous())
-        self.lstm.weight_hh_l0 = nn.Parameter(next(arrays).T.contiguous())
-        self.lstm.bias_ih_l0 = nn.Parameter(next(arrays))
-        self.lstm.bias_hh_l0.requires_grad_(False).zero_()  # it has two biases, we have one
+        lstm: Any = nn.LSTM(inputs, hidden, batch_first=True)
+        lstm.weight_ih_l0 = nn.Parameter(next(arrays).T.contiguous())
+        lstm.weight_hh_l0 = nn.Parameter(next(arrays).T.contiguous())
+        lstm.bias_ih_l0 = nn.Parameter(next(arrays))
+        lstm.bias_hh_l0.requires_grad_(False).zero_()  # it has two biases, we have one
+        self.lstm: Any = lstm
 
     def forward(self, x: Any) -> Any:
         """Return the states (N, T, H)."""

@@ -248,9 +248,9 @@ class Block:
     """x + attention(norm(x)), and then x + mlp(norm(x))."""
 
     def __init__(self, heads: int, weights: list[Array]) -> None:
-        self.attention = [LayerNorm(*weights[:2]), Attention(heads, weights[2:6])]
+        self.attention: list[Any] = [LayerNorm(*weights[:2]), Attention(heads, weights[2:6])]
         up, down = Affine(*weights[8:10]), Affine(*weights[10:])
-        self.mlp = [LayerNorm(*weights[6:8]), up, GELU(), down]
+        self.mlp: list[Any] = [LayerNorm(*weights[6:8]), up, GELU(), down]
 
     def forward(self, x: Array) -> Array:
         """Both, with the input added."""

@@ -26,8 +26,10 @@ def train(name: str, peer: str) -> dict[str, float]:
         arrays = dict(file)
     weights = [arrays[f"weights.{i}"] for i in range(len(arrays) - 3)]
     epochs = [list(order) for order in arrays["orders"]]
-    module = import_module(f"benchmarks.{peer}")
-    run = module.prepare(workload, weights, arrays["x"], arrays["t"])
+    module, _, threads = peer.partition(":")
+    options = {"threads": int(threads)} if threads else {}
+    prepare = import_module(f"benchmarks.{module}").prepare
+    run = prepare(workload, weights, arrays["x"], arrays["t"], **options)
     losses = [float(loss) for loss in run(epochs[0][:10])]
     seconds = []
     for epoch in epochs:

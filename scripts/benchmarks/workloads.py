@@ -142,6 +142,20 @@ def _convolutions(*shapes: tuple[int, int]) -> list[Layer]:
     return [*layers, ("pool", 2)]
 
 
+def _dense(width: int, batch: int, epochs: int) -> Workload:
+    return Workload(
+        f"784-{width}-{width}-10, ReLU, Adam, batch {batch}",
+        (
+            *(("affine", 784, width), ("relu",)),
+            *(("affine", width, width), ("relu",)),
+            ("affine", width, 10),
+        ),
+        ("adam", 0.001),
+        batch=batch,
+        epochs=epochs,
+    )
+
+
 WORKLOADS = {
     "A": Workload(
         "784-50-10, sigmoid, SGD, batch 100",
@@ -150,17 +164,7 @@ WORKLOADS = {
         batch=100,
         epochs=20,
     ),
-    "B": Workload(
-        "784-512-512-10, ReLU, Adam, batch 128",
-        (
-            *(("affine", 784, 512), ("relu",)),
-            *(("affine", 512, 512), ("relu",)),
-            ("affine", 512, 10),
-        ),
-        ("adam", 0.001),
-        batch=128,
-        epochs=5,
-    ),
+    "B": _dense(512, batch=128, epochs=5),
     "C": Workload(
         "convolution 30 5x5, pool, affine 100, affine 10, Adam, batch 100",
         (
@@ -220,4 +224,9 @@ WORKLOADS = {
         epochs=2,
         steps=64,
     ),
+    # how the cost of B grows with the batch and with the width
+    "B32": _dense(512, batch=32, epochs=2),
+    "B512": _dense(512, batch=512, epochs=5),
+    "W128": _dense(128, batch=128, epochs=5),
+    "W2048": _dense(2048, batch=128, epochs=1),
 }

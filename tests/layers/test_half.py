@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conformance import TABLE, make, x
 
+from chainrule import layers
 from chainrule.layers import (
     Affine,
     AveragePooling,
@@ -56,6 +57,13 @@ def is_ordinary(factory, inputs):
 
 
 ORDINARY = [row for row in TABLE if is_ordinary(*row.values)]
+
+
+def test_every_layer_and_loss_has_an_ordinary_row():
+    classes = [getattr(layers, name) for name in layers.__all__]
+    expected = {c for c in classes if isinstance(c, type) and issubclass(c, Layer)} - {Layer}
+    made = [make(factory) for factory, _ in (row.values for row in ORDINARY)]
+    assert {type(layer) for net in made for _, layer in walk(net)} >= expected
 
 
 @pytest.mark.parametrize(("factory", "inputs"), ORDINARY)

@@ -235,6 +235,12 @@ def test_no_line_crosses_a_box_or_a_text_and_nothing_overlaps(name):
             assert apart or inside or within, f"{a} and {b} overlap"
 
 
+def test_the_rows_of_a_long_net_are_equally_long():
+    root = ET.fromstring(str(PICTURES["long"]()))
+    heights = [float(rect.get("y")) for rect in root.find(f"{SVG}g").iter(f"{SVG}rect")]
+    assert [heights.count(y) for y in sorted(set(heights))] == [6] * 5
+
+
 def test_the_lane_of_a_residual_is_straight():
     root = ET.fromstring(str(draw(residual(rng()), rng().random((4, 3)))))
     first = next(path.get("d") for path in root.iter(f"{SVG}path"))

@@ -17,6 +17,7 @@ from chainrule.layers import (
 from chainrule.networks import (
     Branch,
     DataParallel,
+    Graph,
     Parallel,
     Sequential,
     value_and_grads,
@@ -177,9 +178,23 @@ class Counted(Affine):
         super().backward_params(dout)
 
 
+class Twice(Graph):
+    """out = head(lower(x) + lower(x))."""
+
+    part_names = ("lower", "head")
+
+    def __init__(self, lower, head):
+        self.lower, self.head = lower, head
+
+    def connect(self, stack, x):
+        both = stack.push(self.lower, x), stack.push(self.lower, x)
+        return stack.push(self.head, stack.push(AddLayer(), *both))
+
+
 NESTINGS = {
     "a row": Sequential,
     "nested": lambda lower, head: Sequential(Sequential(lower), Sequential(Identity(), head)),
+    "a graph": Twice,
     "side by side": lambda lower, head: Sequential(
         *(Branch(2), Parallel(lower, Sequential(Identity(), head)), AddLayer())
     ),

@@ -11,8 +11,17 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, BatchNorm, Dropout, MSELoss
-from chainrule.networks import SGD, Sequential, Trainer
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    BatchNorm,
+    Convolution,
+    Dropout,
+    Flatten,
+    MaxPooling,
+    MSELoss,
+)
+from chainrule.networks import SGD, Graph, Sequential, Trainer
 
 THREADS = 8
 
@@ -36,24 +45,48 @@ def net():
     return net
 
 
+def images():
+    rng = np.random.default_rng(0)
+    return Sequential(
+        Convolution.random(1, 2, 3, rng, pad=1),
+        BatchNorm.identity(2),
+        MaxPooling(2),
+        Dropout(0.3, rng),
+        Flatten(),
+        Affine.random(8, 3, rng),
+    )
+
+
+class Twice(Graph):
+    part_names = ("tower", "joint")
+
+    def __init__(self):
+        self.tower, self.joint = net(), AddLayer()
+
+    def connect(self, stack, x):
+        return stack.push(self.joint, stack.push(self.tower, x), stack.push(self.tower, x))
+
+
 def everything(net):
-    """The state, the mode of each layer and the Generator's state, to compare."""
+    """The state, the mode of each layer and the Generators' states, to compare."""
     state = {name: array.tobytes() for name, array in net.state_dict().items()}
     modes = [layer.training for _, layer in net.walk()]
-    return state, modes, net[2].rng.bit_generator.state
+    drawing = [layer for _, layer in net.walk() if isinstance(layer, Dropout)]
+    return state, modes, [str(layer.rng.bit_generator.state) for layer in drawing]
 
 
 @pytest.mark.usefixtures("quick_switches")
-def test_threads_get_right_answers_and_leave_the_net_as_it_was():
-    shared, rng = net(), np.random.default_rng(1)
-    batches = [rng.normal(size=(n, 4)) for n in (1, 2, 3, 5)]
+@pytest.mark.parametrize(("make", "shape"), [(net, (4,)), (images, (1, 4, 4)), (Twice, (4,))])
+def test_threads_get_right_answers_and_leave_the_net_as_it_was(make, shape):
+    shared, rng = make(), np.random.default_rng(1)
+    batches = [rng.normal(size=(n, *shape)) for n in (1, 2, 3, 5)]
     dout = np.ones_like(shared.forward(batches[3]))
     right = [shared.predict(x) for x in batches]
     shared.backward(dout)
     grads, before = [grad.copy() for grad in shared.grads], everything(shared)
 
     def wrong_answers(start):
-        turns = [(start + i) % 4 for i in range(500)]
+        turns = [(start + i) % 4 for i in range(100)]
         return sum(not np.array_equal(shared.predict(batches[k]), right[k]) for k in turns)
 
     with ThreadPoolExecutor(THREADS) as pool:

@@ -49,7 +49,7 @@ CASES = {
 def difference(name: str, dtype: type) -> float:
     """Take 100 steps with both, along the same gradients."""
     ours, theirs, options = CASES[name]
-    ours = type(ours)(**{s: getattr(ours, s) for s in ours.settings})
+    ours = type(ours)(**{s: getattr(ours, s) for s in ours.hyperparameters})
     rng = np.random.default_rng(0)
     params = [rng.normal(size=shape).astype(dtype) for shape in ((30, 20), (20,))]
     tensors = [torch.tensor(p, requires_grad=True) for p in params]

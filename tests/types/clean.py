@@ -1,5 +1,6 @@
 """What a user writes against the installed package: clean for mypy --strict and for pyright."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,33 @@ class Residual(Layer):
         return dout + self.block.backward(dout)
 
 
+class MeanSquare:
+    """A loss of no base class."""
+
+    def forward(self, y: Array, t: Array) -> np.float64:
+        self.error = y - t
+        return np.float64(np.mean(self.error**2))
+
+    def backward(self, dout: float = 1.0) -> Array:
+        return 2 * dout * self.error / self.error.size
+
+
+class Descent:
+    """An optimizer of no base class."""
+
+    lr = 0.1
+
+    def step(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
+        for p, g in zip(params, grads, strict=True):
+            p -= self.lr * g
+
+
+def slower(step: int) -> float:
+    return 0.1 / (1 + step / 100)
+
+
 rng = np.random.default_rng(0)
+own = Trainer(Residual(Swish()), MeanSquare(), Descent(), rng=rng, schedule=slower)
 net = Sequential(Affine.random(4, 8, rng), Swish(), ReLU(), Affine.random(8, 3, rng))
 x, t = np.ones((5, 4), np.float32), np.zeros(5, int)
 trainer = Trainer(net, CrossEntropyLoss(), Adam(0.01), rng=rng)

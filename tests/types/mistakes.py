@@ -11,3 +11,7 @@ net.sumary()  # wrong
 number: int = net.summary()  # wrong
 Trainer(net, MSELoss(), SGD("fast"), rng=rng)  # wrong
 Trainer(net, MSELoss(), SGD(), rng=0)  # wrong
+Sequential(net, 3)  # wrong
+Trainer(net, lambda y, t: 0.0, SGD(), rng=rng)  # wrong
+Trainer(net, MSELoss(), 0.1, rng=rng)  # wrong
+Trainer(net, MSELoss(), SGD(), rng=rng, schedule=0.1)  # wrong

@@ -182,7 +182,7 @@ def test_lr_changes_between_steps():
 @pytest.mark.parametrize("kind", [SGD, AdaGrad, RMSProp, Adam, AdamW])
 def test_numpy_numbers_become_pythons_which_keep_float32_arithmetic(kind, number):
     made = kind()
-    names = [name for name in made.settings if name not in ("nesterov", "betas")]
+    names = [name for name in made.hyperparameters if name not in ("nesterov", "betas")]
     again = kind(**{name: number(getattr(made, name) or 0.5) for name in names})
     assert all(type(getattr(again, name)) is float for name in names)
     if kind in (Adam, AdamW):

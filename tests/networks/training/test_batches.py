@@ -55,7 +55,7 @@ def test_nested_tuples_are_cut_together():
 def test_lengths_that_differ_are_reported_with_their_place():
     x, t = np.zeros((5, 2)), np.zeros(5)
     with pytest.raises(
-        ValueError, match=r"fit: x\[0\] has 5 rows and x\[1\]\[0\] 4, expected as many"
+        ValueError, match=r"fit: x\[0\] has 5 rows and x\[1\]\[0\] 4, expected equal numbers"
     ):
         Batches((x, (x[1:], x)), t, caller="fit")
     with pytest.raises(ValueError, match=r"x\[0\] has 5 rows and t\[1\] 4"):

@@ -1,6 +1,9 @@
 """Several inputs and outputs, weights, validation sets, hooks, freezing: and all of it resumes."""
 
+import errno
+import io
 import json
+import os
 import signal
 from functools import partial
 
@@ -243,21 +246,48 @@ def test_a_checkpoint_of_the_older_format_is_read(tmp_path):
     assert same(second.net, whole.net)
 
 
-def test_a_failed_write_leaves_the_fit_resumable(tmp_path, monkeypatch):
+class FullDisk(io.FileIO):
+    """A file for which the disk has room for so many bytes."""
+
+    def __init__(self, path, mode, room):
+        super().__init__(path, mode)
+        self.room = room
+
+    def write(self, data):
+        fits = memoryview(data).cast("B")[: self.room]
+        self.room -= super().write(fits)
+        if len(fits) < memoryview(data).nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(fits)
+
+
+@pytest.mark.parametrize("room", [0, 40, 1000, 2500, 4000])
+def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, room):
     x, t = data(np.random.default_rng(1))
-    ours, whole = trainer(), trainer()
-    options = {"epochs": 4, "batch_size": 16, **QUIET}
+    ours, whole = (trainer(optimizer=Adam(0.05)) for _ in range(2))
+    options = {"epochs": 4, "batch_size": 16, "validation": 0.2, "patience": 9, **QUIET}
     whole.fit(x, t, **options)
+    path, step = tmp_path / "run.npz", 4
 
-    def full(path, trainer):
-        raise OSError(28, "No space left on device")
+    def fill(trainer):
+        if trainer.steps == step:
+            full = partial(FullDisk, room=room)
+            monkeypatch.setattr("chainrule.networks.files.open", full, raising=False)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("chainrule.networks.training.trainer.save_training", full)
-        with pytest.raises(OSError, match="No space"):
-            ours.fit(x, t, checkpoint=tmp_path / "run.npz", checkpoint_every=3, **options)
+    with pytest.raises(OSError, match=r"No space left on device: .*run\.npz"):
+        ours.fit(x, t, checkpoint=path, checkpoint_every=1, after_step=fill, **options)
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["run.npz"]
+    ours.save(tmp_path / "elsewhere.npz")
+    for file, steps in (("run.npz", step - 1), ("elsewhere.npz", step)):
+        new = trainer(seed=9, optimizer=Adam())
+        again = Trainer.resume(tmp_path / file, new.net, new.loss, new.optimizer, new.rng)
+        assert again.steps == steps
+        again.fit(x, t, **options)
+        assert same(again.net, whole.net)
     ours.fit(x, t, **options)
     assert same(ours.net, whole.net)
+    assert ours.history.step_losses == whole.history.step_losses
 
 
 def test_warnings_come_once():
