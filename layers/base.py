@@ -314,8 +314,8 @@ class Layer:
         kind = x.dtype.kind
         if kind != "f":
             x = self.as_real(x, name)
-        if self.param_names and type(own := getattr(self, self.param_names[0])) is not type(x):
-            check_same_kind(self, **{name: x, self.param_names[0]: own})
+        if (own := self.param_names) and type(W := getattr(self, own[0])) is not type(x):
+            check_same_kind(self, **{name: x, own[0]: W})
         if expected := self.expects(x.shape):
             raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
         if kind == "f":
