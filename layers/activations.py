@@ -24,7 +24,8 @@ class Sigmoid(Layer):
 
     def backward(self, dout: Any) -> Array:
         y = self.y
-        return self.as_dout(dout, y.shape) * (y * (_one(y.dtype, isinstance(y, np.ndarray)) - y))
+        one = _one(y.dtype, type(y))  # type: ignore[arg-type]  # a class is hashable
+        return self.as_dout(dout, y.shape) * (y * (one - y))
 
 
 class Tanh(Layer):
@@ -138,7 +139,7 @@ class Softmax(Layer):
 
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``."""
-    one = _one(x.dtype, isinstance(x, np.ndarray))
+    one = _one(x.dtype, type(x))  # type: ignore[arg-type]  # a class is hashable
     return one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
 
 
@@ -152,6 +153,6 @@ def _exp(x: Array) -> Array:
 
 
 @cache
-def _one(dtype: np.dtype[Any], as_array: bool) -> Any:
+def _one(dtype: np.dtype[Any], kind: Any) -> Any:
     """Return 1, for NumPy as an array: small ones work twice as fast with it as with a number."""
-    return np.ones((), dtype) if as_array else dtype.type(1)
+    return np.ones((), dtype) if kind is np.ndarray else dtype.type(1)

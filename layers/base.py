@@ -315,8 +315,8 @@ class Layer:
         kind = x.dtype.kind
         if kind != "f":
             x = self.as_real(x, name)
-        if self.param_names and type(own := getattr(self, self.param_names[0])) is not type(x):
-            check_same_kind(self, **{name: x, self.param_names[0]: own})
+        if (own := self.param_names) and type(W := getattr(self, own[0])) is not type(x):
+            check_same_kind(self, **{name: x, own[0]: W})
         if expected := self.expects(x.shape):
             raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
         if kind == "f":
@@ -377,17 +377,18 @@ class Layer:
             If it does not hold real numbers, is a masked array, or is on another device than the
             array `beside` it, which is given by its name.
         """
-        if type(x) is np.ndarray and x.dtype.kind in "fiub" and not beside:
-            return x
-        check_unmasked(x, f"{self!r}: {name}")
-        if not is_elsewhere(x):
-            try:
-                x = np.asarray(x)
-            except ValueError as error:
-                raise ValueError(f"{self!r}: {name} is not an array of numbers: {error}") from None
-        check_real(x, f"{self!r}: {name}")
+        if type(x) is not np.ndarray or x.dtype.kind not in "fiub":
+            check_unmasked(x, f"{self!r}: {name}")
+            if not is_elsewhere(x):
+                try:
+                    x = np.asarray(x)
+                except ValueError as error:
+                    what = f"{self!r}: {name} is not an array of numbers"
+                    raise ValueError(f"{what}: {error}") from None
+            check_real(x, f"{self!r}: {name}")
         for other, array in beside.items():
-            check_same_kind(self, **{name: x, other: array})
+            if type(array) is not type(x):
+                check_same_kind(self, **{name: x, other: array})
         return x
 
     if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute
