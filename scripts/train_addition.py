@@ -2,7 +2,7 @@
 
 The answer is written from its last digit to the first, as one adds by hand. Prints examples as it
 learns, and the fraction of unseen sums that are correct in every digit: with the defaults, more
-than 98 % within a minute on one core.
+than 98 %, after about a minute on one core of an AMD EPYC.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def options() -> argparse.ArgumentParser:
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
     add("--digits", **number, default=3, help="maximum number of digits of a term (3)")
     add("--sums", **number, default=50_000, help="new sums per epoch (50,000)")
-    add("--epochs", **number, default=6, help="(6)")
+    add("--epochs", **number, default=10, help="(10)")
     add("--batch-size", **number, default=128, help="sums per step (128)")
     add("--hidden", **number, default=64, help="numbers of each state (64)")
     add(
