@@ -203,20 +203,18 @@ class FunctionStack:
         TypeError, ValueError
             If `value` is not of this stack, or `dout` does not match it.
         """
-        mine, spare = set(self.values), {leaf for _, leaf in leaves(unneeded)}
+        mine = set(self.values)
         for _, leaf in leaves(value):
             data_of(leaf)
             if leaf not in mine:
                 raise ValueError("FunctionStack.backward: the value is of another stack")
-        for call in self.calls if spare else ():  # unneeded too: what no trained layer affects
-            if spare.issuperset(v for _, v in leaves(call.inputs)) and not is_trained(call.layer):
-                spare |= {leaf for _, leaf in leaves(call.output)}
+        lowest = self._lowest(unneeded) if unneeded else set()
         self.clear_gradients()
         add_gradient(value, as_gradient(value, dout, self), self)
         for i in reversed(range(len(self.calls))):
             call = self.calls[i]
             try:
-                if spare and spare.issuperset(v for _, v in leaves(call.inputs)):
+                if call in lowest:
                     call.backward_params()
                 else:
                     call.backward()
@@ -249,6 +247,17 @@ class FunctionStack:
         value = Value(data, name)
         self.values.append(value)
         return value
+
+    def _lowest(self, unneeded: tuple[Any, ...]) -> set[Call]:
+        """Return the calls of unneeded values alone: what these give untrained is unneeded too."""
+        spare = {*unneeded, *(leaf for _, leaf in leaves(unneeded))}
+        found = set()
+        for call in self.calls:
+            if spare.issuperset(call.inputs):
+                found.add(call)
+                if not is_trained(call.layer):
+                    spare |= {call.output, *(leaf for _, leaf in leaves(call.output))}
+        return found
 
     def _sum_over_calls(self) -> None:
         """Assign each layer's parameters the sum of their gradients over its calls."""
