@@ -14,64 +14,11 @@ from ..layers.tree import (
     is_trained,
     label,
     layers_of,
-    params_and_grads,
-    set_zero_grads,
     twin,
 )
-from .gradients import backward_params_of, missing_return
-from .values import Value, add_gradient, as_gradient, data_of, grad_of, one_per_input
-
-
-class Call:
-    """One call of a layer, ``output = layer.forward(*inputs)``, which `backward` runs back.
-
-    Attributes
-    ----------
-    layer : object with ``forward`` and ``backward``
-        The layer that was pushed.
-    inputs : tuple of Value
-        Its arguments, perhaps nested.
-    output : Value or tuple of Value
-        What it returned.
-    dout : number, array, tuple or None
-        The gradient of the output; None if the output is not used.
-    gradients : tuple or None
-        The gradient of each input, nested as the inputs are.
-    """
-
-    __slots__ = ("_dparams", "dout", "gradients", "inputs", "layer", "output", "ran")
-
-    def __init__(self, layer: LayerLike, ran: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        self.layer, self.inputs, self.output = layer, inputs, output
-        self.ran = ran  # the layer itself, or in later calls of it a copy
-        self.dout: Any = None
-        self.gradients: tuple[Any, ...] | None = None
-        self._dparams: list[Any] | None = None
-
-    @property
-    def dparams(self) -> list[Any] | None:
-        """The gradients of the layer's parameters from this call alone; None before `backward`."""
-        if self.dout is None or self._dparams is not None:
-            return self._dparams
-        return params_and_grads(self.ran)[1]
-
-    def backward(self) -> None:
-        """``dinputs = layer.backward(dout)``, added to the gradients of the inputs."""
-        self.gradients, self._dparams, self.dout = None, None, grad_of(self.output)
-        if self.dout is None:  # the output is not used
-            set_zero_grads(self.ran)
-            return
-        self.gradients = one_per_input(self.inputs, self.ran.backward(self.dout), self.layer)
-        for value, gradient in zip(self.inputs, self.gradients, strict=True):
-            add_gradient(value, gradient, self.layer)
-
-    def backward_params(self) -> None:
-        """Run `backward` without the gradients of the inputs."""
-        self.gradients, self._dparams, self.dout = None, None, grad_of(self.output)
-        backward_params_of(self.ran, self.dout)
-
-    def __repr__(self) -> str:
-        return f"Call({label(self.layer)})"
+from .calls import Call
+from .gradients import missing_return
+from .values import Value, add_gradient, as_gradient, data_of
 
 
 class FunctionStack:
@@ -203,20 +150,18 @@ class FunctionStack:
         TypeError, ValueError
             If `value` is not of this stack, or `dout` does not match it.
         """
-        mine, spare = set(self.values), {leaf for _, leaf in leaves(unneeded)}
+        mine = set(self.values)
         for _, leaf in leaves(value):
             data_of(leaf)
             if leaf not in mine:
                 raise ValueError("FunctionStack.backward: the value is of another stack")
-        for call in self.calls if spare else ():  # unneeded too: what no trained layer affects
-            if spare.issuperset(v for _, v in leaves(call.inputs)) and not is_trained(call.layer):
-                spare |= {leaf for _, leaf in leaves(call.output)}
+        lowest = self._lowest(unneeded) if unneeded else set()
         self.clear_gradients()
         add_gradient(value, as_gradient(value, dout, self), self)
         for i in reversed(range(len(self.calls))):
             call = self.calls[i]
             try:
-                if spare and spare.issuperset(v for _, v in leaves(call.inputs)):
+                if call in lowest:
                     call.backward_params()
                 else:
                     call.backward()
@@ -249,6 +194,17 @@ class FunctionStack:
         value = Value(data, name)
         self.values.append(value)
         return value
+
+    def _lowest(self, unneeded: tuple[Any, ...]) -> set[Call]:
+        """Return the calls of unneeded values alone: what these give untrained is unneeded too."""
+        spare = {*unneeded, *(leaf for _, leaf in leaves(unneeded))}
+        found = set()
+        for call in self.calls:
+            if spare.issuperset(call.inputs):
+                found.add(call)
+                if not is_trained(call.layer):
+                    spare |= {call.output, *(leaf for _, leaf in leaves(call.output))}
+        return found
 
     def _sum_over_calls(self) -> None:
         """Assign each layer's parameters the sum of their gradients over its calls."""

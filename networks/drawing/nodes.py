@@ -8,7 +8,8 @@ from typing import Any
 from ...layers import AddLayer, MulLayer
 from ...layers.nested import leaves
 from ...layers.tree import label, parts
-from ..function_stack import Call, FunctionStack
+from ..calls import Call
+from ..function_stack import FunctionStack
 from ..values import Value
 from .layout import Item, Line
 from .texts import backward_lines, forward_lines, full, norm, number
