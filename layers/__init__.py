@@ -5,6 +5,7 @@ from .affine import Affine, MatMul
 from .arithmetic import AddLayer, Identity, MulLayer, Repeat, Sum
 from .base import Layer
 from .checks import as_parameter
+from .cross_entropy import CrossEntropyLoss
 from .dropout import Dropout, SpatialDropout
 from .gradient_check import GradientError, check_gradients, layer_laws
 from .images import (
@@ -27,7 +28,6 @@ from .initializers import (
 from .joining import Concatenate, Reverse, Slice
 from .losses import (
     BinaryCrossEntropyLoss,
-    CrossEntropyLoss,
     HuberLoss,
     MAELoss,
     MSELoss,
