@@ -16,10 +16,10 @@ from .tree import (
     layers_of,
     params_and_grads,
     params_of,
-    state,
     twin,
     walk,
 )
+from .tree import state as state_of
 
 Array = NDArray[Any]
 
@@ -214,57 +214,87 @@ class Layer:
         dict of str to array
             NumPy's, such as ``"0.W"``; frozen ones too, in C order.
         """
-        return {name: np.array(as_numpy(array), order="C") for name, array in state(self).items()}
+        return {
+            name: np.array(as_numpy(array), order="C") for name, array in state_of(self).items()
+        }
 
-    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+    def load_state_dict(
+        self, state: Mapping[str, ArrayLike], partial: bool = False
+    ) -> tuple[list[str], list[str]]:
         """Copy `state` into the parameters and buffers, in place.
 
         Parameters
         ----------
         state : dict of str to array
             As `state_dict` returns it.
+        partial : bool, default False
+            Copy only the arrays that match in name and shape; leave the others.
+
+        Returns
+        -------
+        missing : list of str
+            Names of the layer's arrays that were not loaded.
+        unexpected : list of str
+            Names in `state` that were not used. A name with another shape is in both lists; unless
+            `partial`, both are empty.
 
         Raises
         ------
         ValueError
             If names, shapes or kinds of dtype differ, a value is not finite in the layer's dtype,
-            an array is read-only, or two values are given for one shared array; then nothing has
-            changed.
+            an array is read-only, or two values are given for one shared array; if `partial`, and
+            nothing matches. Then nothing has changed.
         TypeError
             If an array is masked.
         """
-        for array, new in self.matched_state(state):
-            array[...] = moved(new, array)
+        mine, new = state_of(self), self.matched_state(state, partial)
+        for key, value in new.items():
+            mine[key][...] = moved(value, mine[key])
+        loaded = {id(mine[key]) for key in new}
+        missing = [key for key, array in mine.items() if id(array) not in loaded]
+        return missing, [key for key in state if key not in new]
 
-    def matched_state(self, state_dict: Mapping[str, ArrayLike]) -> list[tuple[Array, Array]]:
-        """Return each array of the state with its new value, both checked.
+    def matched_state(
+        self, state: Mapping[str, ArrayLike], partial: bool = False
+    ) -> dict[str, Array]:
+        """Return the new value of each array by name, checked.
 
         Parameters
         ----------
-        state_dict : dict of str to array
+        state : dict of str to array
             New values by name.
+        partial : bool, default False
+            Leave out what does not match in name and shape.
 
         Returns
         -------
-        list of (array, array)
-            The layer's own arrays, each once, and what `load_state_dict` copies into them.
+        dict of str to array
+            What `load_state_dict` copies into the layer's own arrays.
 
         Raises
         ------
         ValueError
             As by `load_state_dict`.
         """
-        mine, name = state(self), type(self).__name__
-        for key, value in state_dict.items():
+        mine, name = state_of(self), type(self).__name__
+        for key, value in state.items():
             check_unmasked(value, f"{name}: state {key!r}")
-        new = {key: as_numpy(array) for key, array in state_dict.items()}
+        new = {key: as_numpy(array) for key, array in state.items()}
         missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
-        if missing or unexpected:
+        if partial:
+            if not (fit := {k: a for k, a in mine.items() if k in new and new[k].shape == a.shape}):
+                raise ValueError(
+                    f"{name}: nothing of the state matches in name and shape: it has "
+                    f"{_first(list(new))}, the layer has {_first(list(mine))}"
+                )
+            mine = fit
+        elif missing or unexpected:
             raise ValueError(
                 f"{name}: the state does not match: missing {_first(missing)}, "
                 f"unexpected {_first(unexpected)}"
             )
-        found: dict[int, tuple[str, Array, Array]] = {}
+        matched: dict[str, Array] = {}
+        first: dict[int, str] = {}
         for key, array in mine.items():
             came = new[key]
             if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
@@ -275,14 +305,14 @@ class Layer:
             if isinstance(array, np.ndarray) and not array.flags.writeable:
                 raise ValueError(f"{name}: {key!r} is read-only")
             with np.errstate(over="ignore"):
-                cast = came.astype(array.dtype)  # a copy: the state may hold views of the net
+                matched[key] = cast = came.astype(array.dtype)  # a copy: it may be the net's own
             if not np.isfinite(cast).all():
                 wrong = came[~np.isfinite(cast)].flat[0]
                 raise ValueError(f"{name}: state {key!r} holds {wrong}, not finite in {cast.dtype}")
-            other, _, value = found.setdefault(id(array), (key, array, cast))
-            if not np.array_equal(cast, value):
+            other = first.setdefault(id(array), key)
+            if not np.array_equal(cast, matched[other]):
                 raise ValueError(f"{name}: {other!r} and {key!r} share an array but differ")
-        return [(array, value) for _, array, value in found.values()]
+        return matched
 
     def expects(self, shape: tuple[int, ...]) -> str:
         """Return which shape the input should have if `shape` does not fit, else ``""``."""

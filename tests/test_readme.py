@@ -36,8 +36,9 @@ def test_the_code_blocks_run(document, tmp_path, monkeypatch):
         exec(code, namespace)
 
 
-def test_the_links_of_the_readme_lead_somewhere():
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("document", ["README.md", "README.zh.md"])
+def test_the_links_of_the_readme_lead_somewhere(document):
+    text = (ROOT / document).read_text()
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

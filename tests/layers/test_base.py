@@ -100,6 +100,35 @@ def test_a_state_that_does_not_fit_changes_nothing(state, message):
     assert not layer.b.any()
 
 
+def test_a_partial_state_loads_what_matches_and_says_what_it_left():
+    layer = Affine(np.zeros((2, 3)), np.zeros(3))
+    state = {"W": np.ones((2, 3)), "b": np.ones(4), "c": np.ones(3)}
+    assert layer.load_state_dict(state, partial=True) == (["b"], ["b", "c"])
+    assert layer.W.all()
+    assert not layer.b.any()
+    assert layer.load_state_dict(layer.state_dict()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"W": np.ones((2, 3)), "b": np.full(3, np.nan)}, "'b' holds nan, not finite"),
+        ({"W": np.ones((2, 3)), "b": np.ones(3, int)}, "'b' is int64 of shape"),
+        (
+            {"0.W": np.ones((2, 3)), "b": np.ones(4)},
+            r"has \['0.W', 'b'\], the layer has \['W', 'b'",
+        ),
+        ({}, r"nothing of the state matches in name and shape: it has \[\]"),
+    ],
+)
+def test_a_partial_state_with_a_mistake_changes_nothing(state, message):
+    layer = Affine(np.zeros((2, 3)), np.zeros(3))
+    with pytest.raises(ValueError, match=message):
+        layer.load_state_dict(state, partial=True)
+    assert not layer.W.any()
+    assert not layer.b.any()
+
+
 def test_predict_puts_the_mode_back_whatever_happens():
     class Moody(Layer):
         def forward(self, x):

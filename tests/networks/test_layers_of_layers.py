@@ -300,6 +300,17 @@ def test_a_state_that_unties_is_refused_whole():
     assert np.array_equal(net[0].W, np.eye(3))
 
 
+def test_a_partial_state_knows_a_shared_array_by_either_name():
+    W = np.eye(3)
+    net = Sequential(Affine(W, np.zeros(3)), Affine(W, np.zeros(3)))
+    missing, unexpected = net.load_state_dict({"1.W": 2 * W, "7.W": W}, partial=True)
+    assert (missing, unexpected) == (["0.b", "1.b"], ["7.W"])
+    assert np.array_equal(net[0].W, 2 * np.eye(3))
+    with pytest.raises(ValueError, match=r"'0\.W' and '1\.W' share an array but differ"):
+        net.load_state_dict({"0.W": 3 * np.eye(3), "1.W": 4 * np.eye(3)}, partial=True)
+    assert np.array_equal(net[0].W, 2 * np.eye(3))
+
+
 def test_a_buffer_that_is_no_array_is_named():
     layer = Residual(ReLU())
     layer.buffer_names, layer.n = ("n",), 0
