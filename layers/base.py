@@ -11,14 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks import check_real, check_unmasked
 from .device import as_numpy, check_same_kind, is_elsewhere, moved
-from .tree import (
-    label,
-    layers_of,
-    params_and_grads,
-    params_of,
-    twin,
-    walk,
-)
+from .matched_state import matched_state
+from .missing_attribute import missing_attribute
+from .tree import layers_of, params_and_grads, params_of, twin, walk
 from .tree import state as state_of
 
 Array = NDArray[Any]
@@ -247,72 +242,12 @@ class Layer:
         TypeError
             If an array is masked.
         """
-        mine, new = state_of(self), self.matched_state(state, partial)
+        mine, new = state_of(self), matched_state(self, state, partial)
         for key, value in new.items():
             mine[key][...] = moved(value, mine[key])
         loaded = {id(mine[key]) for key in new}
         missing = [key for key, array in mine.items() if id(array) not in loaded]
         return missing, [key for key in state if key not in new]
-
-    def matched_state(
-        self, state: Mapping[str, ArrayLike], partial: bool = False
-    ) -> dict[str, Array]:
-        """Return the new value of each array by name, checked.
-
-        Parameters
-        ----------
-        state : dict of str to array
-            New values by name.
-        partial : bool, default False
-            Leave out what does not match in name and shape.
-
-        Returns
-        -------
-        dict of str to array
-            What `load_state_dict` copies into the layer's own arrays.
-
-        Raises
-        ------
-        ValueError
-            As by `load_state_dict`.
-        """
-        mine, name = state_of(self), type(self).__name__
-        for key, value in state.items():
-            check_unmasked(value, f"{name}: state {key!r}")
-        new = {key: as_numpy(array) for key, array in state.items()}
-        missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
-        if partial:
-            if not (fit := {k: a for k, a in mine.items() if k in new and new[k].shape == a.shape}):
-                raise ValueError(
-                    f"{name}: nothing of the state matches in name and shape: it has "
-                    f"{_first(list(new))}, the layer has {_first(list(mine))}"
-                )
-            mine = fit
-        elif missing or unexpected:
-            raise ValueError(
-                f"{name}: the state does not match: missing {_first(missing)}, "
-                f"unexpected {_first(unexpected)}"
-            )
-        matched: dict[str, Array] = {}
-        first: dict[int, str] = {}
-        for key, array in mine.items():
-            came = new[key]
-            if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
-                raise ValueError(
-                    f"{name}: state {key!r} is {came.dtype} of shape {came.shape}, "
-                    f"expected {array.dtype} of shape {array.shape}"
-                )
-            if isinstance(array, np.ndarray) and not array.flags.writeable:
-                raise ValueError(f"{name}: {key!r} is read-only")
-            with np.errstate(over="ignore"):
-                matched[key] = cast = came.astype(array.dtype)  # a copy: it may be the net's own
-            if not np.isfinite(cast).all():
-                wrong = came[~np.isfinite(cast)].flat[0]
-                raise ValueError(f"{name}: state {key!r} holds {wrong}, not finite in {cast.dtype}")
-            other = first.setdefault(id(array), key)
-            if not np.array_equal(cast, matched[other]):
-                raise ValueError(f"{name}: {other!r} and {key!r} share an array but differ")
-        return matched
 
     def expects(self, shape: tuple[int, ...]) -> str:
         """Return which shape the input should have if `shape` does not fit, else ``""``."""
@@ -425,19 +360,7 @@ class Layer:
 
         def __getattr__(self, name: str) -> NoReturn:
             # Only reached where the attribute does not exist, or its property found one missing.
-            hint = ""
-            if name in (*self.param_names, *self.buffer_names, *self.part_names):
-                hint = ", which the class declares: set it in __init__"
-            elif name in ("params", "grads") or (name[:1] == "d" and name[1:] in self.param_names):
-                hint = _what_is_missing(self)
-            elif name in ("shape", "ndim", "T"):
-                hint = ": it is a layer, not an array; its arrays are in params"
-            elif name in ("append", "extend", "insert"):
-                hint = ": its parts are fixed when it is made, such as Sequential(*layers, another)"
-            elif not name.startswith("__"):
-                hint = "; if forward() sets it, call forward() first"
-            text = f"{type(self).__name__} has no {name!r}{hint}"
-            raise AttributeError(text, name=name, obj=self)
+            raise missing_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -453,20 +376,3 @@ def _noting(init: Callable[..., None]) -> Callable[..., None]:
         own["constructed"] = frozenset((name, value is not None) for name, value in own.items())
 
     return noting
-
-
-def _what_is_missing(layer: Layer) -> str:
-    """Say which declared array or gradient is missing, and where."""
-    for place, owner in walk(layer):
-        where = f": {place}, {label(owner)}, has no " if place else ": it has no "
-        for name in getattr(owner, "param_names", ()):
-            if name not in vars(owner):
-                return f"{where}{name!r}, which its class declares: set it in __init__"
-            if "d" + name not in vars(owner):
-                return f"; call forward() and backward() first{where}'d{name}'"
-    return ""
-
-
-def _first(names: list[str]) -> str:
-    shown = ", ".join(f"{name!r:.40}" for name in names[:5])
-    return f"[{shown}{f', ... ({len(names)} in all)' if len(names) > 5 else ''}]"

@@ -14,6 +14,8 @@ LOWEST = [
     "layers/checks",
     "layers/nested",
     "layers/tree",
+    "layers/matched_state",
+    "layers/missing_attribute",
     "layers/base",
 ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.matched_state import matched_state
 from ...layers.protocols import LayerLike
 from ...layers.tree import layers_of, own_params, state, walk
 from ..files import check_writable, read_npz, short, write_npz
@@ -151,10 +152,10 @@ class _Saved:
         """Raise if `trainer` is constructed differently; it stays as it is."""
         net = trainer.net.state_dict()
         _check_same("parameters or buffers", self.net, net)
-        trainer.net.matched_state(self.net)
+        matched_state(trainer.net, self.net)
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
-            trainer.net.matched_state(self.run.best_weights)
+            matched_state(trainer.net, self.run.best_weights)
         if unknown := sorted(set(self.frozen) - {place for place, _ in walk(trainer.net)}):
             raise ValueError(f"frozen are {unknown}, which the net does not have")
         if isinstance(trainer.optimizer, Optimizer):

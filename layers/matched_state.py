@@ -1,0 +1,83 @@
+"""Whether a state fits a layer: what `Layer.load_state_dict` checks before it copies anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .checks import check_unmasked
+from .device import as_numpy
+from .tree import state as state_of
+
+Array = NDArray[Any]
+
+
+def matched_state(
+    layer: Any, state: Mapping[str, ArrayLike], partial: bool = False
+) -> dict[str, Array]:
+    """Return the new value of each array of a layer by name, checked.
+
+    Parameters
+    ----------
+    layer : Layer
+        It stays as it is.
+    state : dict of str to array
+        New values by name.
+    partial : bool, default False
+        Leave out what does not match in name and shape.
+
+    Returns
+    -------
+    dict of str to array
+        What `Layer.load_state_dict` copies into the layer's own arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As by `Layer.load_state_dict`.
+    """
+    mine, name = state_of(layer), type(layer).__name__
+    for key, value in state.items():
+        check_unmasked(value, f"{name}: state {key!r}")
+    new = {key: as_numpy(array) for key, array in state.items()}
+    missing, unexpected = sorted(set(mine) - set(new)), sorted(set(new) - set(mine))
+    if partial:
+        if not (fit := {k: a for k, a in mine.items() if k in new and new[k].shape == a.shape}):
+            raise ValueError(
+                f"{name}: nothing of the state matches in name and shape: it has "
+                f"{_first(list(new))}, the layer has {_first(list(mine))}"
+            )
+        mine = fit
+    elif missing or unexpected:
+        raise ValueError(
+            f"{name}: the state does not match: missing {_first(missing)}, "
+            f"unexpected {_first(unexpected)}"
+        )
+    matched: dict[str, Array] = {}
+    first: dict[int, str] = {}
+    for key, array in mine.items():
+        came = new[key]
+        if came.shape != array.shape or came.dtype.kind != array.dtype.kind:
+            raise ValueError(
+                f"{name}: state {key!r} is {came.dtype} of shape {came.shape}, "
+                f"expected {array.dtype} of shape {array.shape}"
+            )
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise ValueError(f"{name}: {key!r} is read-only")
+        with np.errstate(over="ignore"):
+            matched[key] = cast = came.astype(array.dtype)  # a copy: it may be the net's own
+        if not np.isfinite(cast).all():
+            wrong = came[~np.isfinite(cast)].flat[0]
+            raise ValueError(f"{name}: state {key!r} holds {wrong}, not finite in {cast.dtype}")
+        other = first.setdefault(id(array), key)
+        if not np.array_equal(cast, matched[other]):
+            raise ValueError(f"{name}: {other!r} and {key!r} share an array but differ")
+    return matched
+
+
+def _first(names: list[str]) -> str:
+    shown = ", ".join(f"{name!r:.40}" for name in names[:5])
+    return f"[{shown}{f', ... ({len(names)} in all)' if len(names) > 5 else ''}]"
