@@ -284,9 +284,7 @@ class Layer:
             check_same_kind(self, **{name: x, own[0]: W})
         if expected := self.expects(x.shape):
             raise ValueError(f"{self!r}: {name} has shape {x.shape}, expected {expected}")
-        if kind == "f":
-            return x
-        return x.astype(getattr(self, self.param_names[0]).dtype if self.param_names else float)
+        return x if kind == "f" else self._as_floats(x)
 
     def as_dout(self, dout: Any, shape: tuple[int, ...]) -> Array:
         """Return `dout` as an array, which must have the output's `shape`.
@@ -294,7 +292,7 @@ class Layer:
         Parameters
         ----------
         dout : array_like
-            The upstream gradient.
+            The upstream gradient. Integers become floats of the layer's dtype.
         shape : tuple of int
             Shape of the layer's output.
 
@@ -310,14 +308,18 @@ class Layer:
         ValueError
             If its shape is not that of the layer's output.
         """
-        if type(dout) is np.ndarray and dout.shape == shape:
+        if type(dout) is np.ndarray and dout.dtype.kind == "f" and dout.shape == shape:
             return dout
         dout = self.as_real(dout, "dout")
         if dout.shape != shape:
             raise ValueError(
                 f"{self!r}: dout has shape {dout.shape}, expected {shape}, that of the output"
             )
-        return dout
+        return dout if dout.dtype.kind == "f" else self._as_floats(dout)
+
+    def _as_floats(self, integers: Array) -> Array:
+        own = self.param_names
+        return integers.astype(getattr(self, own[0]).dtype if own else np.float64)
 
     def as_real(self, x: Any, name: str, /, **beside: Any) -> Array:
         """Return `x` as an array of real numbers of any shape.

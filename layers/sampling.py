@@ -9,6 +9,7 @@ import numpy as np
 from .base import Array, Layer
 from .checks import as_generator
 from .device import check_same_kind
+from .half import total
 
 
 class GaussianSample(Layer):
@@ -52,7 +53,7 @@ class GaussianKL(Layer):
 
     def forward(self, mean: Any, log_var: Any) -> Array:
         self.mean, self.log_var = mean, log_var = _pair(self, mean, log_var)
-        return (mean * mean + np.expm1(log_var) - log_var).sum(axis=1) / 2
+        return total(mean * mean + np.expm1(log_var) - log_var, 1) / 2
 
     def backward(self, dout: Any) -> tuple[Array, Array]:
         dout = self.as_dout(dout, self.mean.shape[:1])[:, np.newaxis]

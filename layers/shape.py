@@ -14,19 +14,20 @@ class Flatten(Layer):
     """``out`` is ``x`` with each sample in one row;  ``dx`` is ``dout`` in the shape of ``x``.
 
     The input has shape (N, ...), the output (N, D), where D is the product of the other lengths.
+    Integers stay integers; their gradient is None.
     """
 
-    def expects(self, shape: tuple[int, ...]) -> str:
-        return "" if shape else "(N, ...)"
-
     def forward(self, x: Any) -> Array:
-        x = self.as_input(x)
-        self.x_shape = x.shape
+        x = self.as_real(x, "x")
+        if not x.ndim:
+            raise ValueError(f"{self!r}: x has shape (), expected (N, ...)")
+        self.x_shape, self.is_float = x.shape, x.dtype.kind == "f"
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
-    def backward(self, dout: Any) -> Array:
+    def backward(self, dout: Any) -> Array | None:
         n, *lengths = self.x_shape
-        return self.as_dout(dout, (n, math.prod(lengths))).reshape(self.x_shape)
+        dout = self.as_dout(dout, (n, math.prod(lengths)))
+        return dout.reshape(self.x_shape) if self.is_float else None
 
 
 class Reshape(Layer):
@@ -44,7 +45,8 @@ class Reshape(Layer):
 
     Notes
     -----
-    The input has shape (N, ...), the output (N, *shape), with as many numbers per sample.
+    The input has shape (N, ...), the output (N, *shape), with as many numbers per sample. Integers
+    stay integers; their gradient is None.
     """
 
     def __init__(self, *shape: int) -> None:
@@ -52,18 +54,17 @@ class Reshape(Layer):
             raise ValueError(f"Reshape: shape is {shape}, expected positive integers")
         self.shape = shape
 
-    def expects(self, shape: tuple[int, ...]) -> str:
-        size = math.prod(self.shape)
-        fits = shape and math.prod(shape[1:]) == size
-        return "" if fits else f"(N, ...) with {size} numbers per sample"
-
     def forward(self, x: Any) -> Array:
-        x = self.as_input(x)
-        self.x_shape = x.shape
+        x, size = self.as_real(x, "x"), math.prod(self.shape)
+        if not x.ndim or math.prod(x.shape[1:]) != size:
+            expected = f"(N, ...) with {size} numbers per sample"
+            raise ValueError(f"{self!r}: x has shape {x.shape}, expected {expected}")
+        self.x_shape, self.is_float = x.shape, x.dtype.kind == "f"
         return x.reshape(len(x), *self.shape)
 
-    def backward(self, dout: Any) -> Array:
-        return self.as_dout(dout, (self.x_shape[0], *self.shape)).reshape(self.x_shape)
+    def backward(self, dout: Any) -> Array | None:
+        dout = self.as_dout(dout, (self.x_shape[0], *self.shape))
+        return dout.reshape(self.x_shape) if self.is_float else None
 
     def __repr__(self) -> str:
         return f"Reshape({', '.join(map(str, self.shape))})"

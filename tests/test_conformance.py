@@ -68,6 +68,18 @@ def test_gradients_and_laws(factory, inputs):
     layer_laws(factory, *inputs)
 
 
+@every_row
+def test_a_gradient_of_integers_counts_as_one_of_floats(factory, inputs):
+    layer = make(factory)
+    ones = map_leaves(lambda leaf: 3 * np.ones(np.shape(leaf), int), layer.forward(*inputs))
+    found = arrays((layer.backward(ones),))
+    expected = arrays((layer.backward(map_leaves(np.float64, ones)),))
+    for mine, right in zip(found, expected, strict=True):
+        assert (mine is None) == (right is None)
+        if right is not None:
+            np.testing.assert_allclose(mine, right, rtol=1e-5, atol=1e-6)
+
+
 @one_row_of_each_class(LOOKING)
 def test_backward_first_says_to_call_forward(factory, inputs):
     layer = make(factory)

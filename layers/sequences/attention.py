@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator, as_parameter
-from ..half import wide
+from ..half import total, wide
 from ..initializers import Initializer, xavier_uniform
 
 
@@ -235,11 +235,11 @@ class SelfAttention(Layer):
         """Return ``da`` (N T, 3D), and assign the parameters' gradients."""
         n, steps, D = self.x_shape
         dout = self.as_dout(dout, self.x_shape).reshape(-1, D)
-        self.dWo, self.dbo = self.y.T @ dout, dout.sum(axis=0)
+        self.dWo, self.dbo = self.y.T @ dout, total(dout, 0)
         dy = (dout @ self.Wo.T).reshape(n, steps, self.heads, -1).swapaxes(1, 2)
         dq, dk, dv, *_ = self.attention.backward(dy)
         da = np.stack([d.swapaxes(1, 2) for d in (dq, dk, dv)], axis=2).reshape(-1, 3 * D)
-        self.dW, self.db = self.x.T @ da, da.sum(axis=0)
+        self.dW, self.db = self.x.T @ da, total(da, 0)
         return da
 
     def _mask(self, valid: Any, n: int, steps: int) -> Array | None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator, as_parameter
 from ..device import sums_by_label
+from ..half import total, wide
 
 
 class Embedding(Layer):
@@ -79,7 +80,7 @@ class Embedding(Layer):
         D = self.W.shape[1]
         x, dout = self.x.ravel(), self.as_dout(dout, (*self.x.shape, D)).reshape(-1, D)
         self.dW = np.zeros_like(self.W, dtype=dout.dtype)
-        words, sums = sums_by_label(dout, x)
+        words, sums = sums_by_label(wide(dout), x)
         self.dW[words] = sums
 
     def _indices(self, x: Any) -> Array:
@@ -171,7 +172,7 @@ class PositionalEmbedding(Layer):
     def backward(self, dout: Any) -> Array:
         dout = self.as_dout(dout, self.x_shape)
         self.dW = np.zeros_like(self.W, dtype=dout.dtype)
-        self.dW[: dout.shape[1]] = dout.sum(axis=0)
+        self.dW[: dout.shape[1]] = total(dout, 0)
         return dout
 
     def __repr__(self) -> str:

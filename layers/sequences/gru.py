@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_parameter
+from ..half import total
 from ..initializers import Initializer, xavier_uniform
 from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
@@ -157,8 +158,8 @@ class GRU(Layer):
             da[2, :, t], du[2, :, t] = da_n, da_n * r
             dh = dh * z + self.Wh @ du[:, :, t].reshape(3 * H, n)
         da, du = da.reshape(3 * H, -1), du.reshape(3 * H, -1)  # all steps in one product
-        self.dWx, self.dbx = x.reshape(steps * n, -1).T @ da.T, da.sum(axis=1)
-        self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du.T, du.sum(axis=1)
+        self.dWx, self.dbx = x.reshape(steps * n, -1).T @ da.T, total(da, 1)
+        self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du.T, total(du, 1)
         return da, dh.T
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_parameter
+from ..half import total
 from ..initializers import Initializer, xavier_uniform
 from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
@@ -166,7 +167,7 @@ class LSTM(Layer):
         da = da.reshape(4 * H, -1)  # all steps in one product
         self.dWx = x.reshape(steps * n, -1).T @ da.T
         self.dWh = h[:-1].reshape(steps * n, H).T @ da.T
-        self.db = da.sum(axis=1)
+        self.db = total(da, 1)
         return da, dh.T, dc.T
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_parameter
+from ..half import total
 from ..initializers import Initializer, xavier_uniform
 from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
 
@@ -122,7 +123,7 @@ class RNN(Layer):
         rows = da.reshape(-1, da.shape[-1])  # all steps in one product
         self.dWx = x.reshape(-1, x.shape[-1]).T @ rows
         self.dWh = h[:-1].reshape(rows.shape).T @ rows
-        self.db = rows.sum(axis=0)
+        self.db = total(rows, 0)
         return da, dh
 
     def __repr__(self) -> str:

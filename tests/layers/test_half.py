@@ -6,16 +6,22 @@ from conformance import TABLE, make, x
 
 from chainrule import layers
 from chainrule.layers import (
+    GRU,
+    LSTM,
+    RNN,
     Affine,
     AveragePooling,
     BatchNorm,
     Convolution,
+    Embedding,
     GlobalAveragePooling,
     GroupNorm,
     LayerNorm,
     MaxPooling,
     MulLayer,
+    PositionalEmbedding,
     Repeat,
+    SelfAttention,
     Softmax,
     Sum,
 )
@@ -88,6 +94,12 @@ def test_float16_gives_what_float64_does(factory, inputs):
         (lambda: Repeat(30_000), (x(3),)),
         (MulLayer, (x(30_000, 3), 1 + x(3))),
         (Softmax, (x(2, 60_000),)),
+        (lambda rng: Embedding.random(3, 2, rng), (np.arange(30_000) % 3,)),
+        (lambda rng: PositionalEmbedding.random(2, 3, rng), (x(30_000, 2, 3),)),
+        (lambda rng: RNN.random(2, 3, rng), (x(30_000, 1, 2),)),
+        (lambda rng: GRU.random(2, 3, rng), (x(30_000, 1, 2),)),
+        (lambda rng: LSTM.random(2, 3, rng), (x(30_000, 1, 2),)),
+        (lambda rng: SelfAttention.random(2, 1, rng), (x(30_000, 1, 2),)),
     ],
 )
 def test_sums_of_many(factory, inputs):

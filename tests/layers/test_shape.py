@@ -43,6 +43,16 @@ def test_gradients(layer, x):
     check_gradients(layer, x)
 
 
+@pytest.mark.parametrize("layer", [Flatten(), Reshape(6)], ids=repr)
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_integers_stay_integers_and_have_no_gradient(layer, dtype):
+    x = np.arange(12).reshape(2, 2, 3).astype(dtype)
+    out = layer.forward(x)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, x.reshape(2, 6))
+    assert layer.backward(np.ones((2, 6))) is None
+
+
 def test_repr():
     assert [repr(layer) for layer in (Flatten(), Reshape(1, 28, 28), Pad(1), Pad((1, 2)))] == [
         "Flatten()",
