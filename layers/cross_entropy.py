@@ -135,7 +135,7 @@ class CrossEntropyLoss(Loss):
                 f"{y.shape[:-1]} for ignore_index and class_weights"
             )
         sums = t.sum(axis=-1)
-        if t.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        if not (t.min() >= 0 and np.abs(sums - 1).max() <= 1e-3):  # NaN is neither
             raise ValueError(
                 f"{self!r}: rows of t are not probability distributions (minimum {t.min()}, "
                 f"sums from {sums.min()} to {sums.max()}), expected values >= 0 with sum 1"

@@ -229,7 +229,8 @@ def map_layers(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {key: map_layers(function, part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(map_layers(function, part) for part in value)
+        parts = [map_layers(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # named
     return function(value) if is_layer(value) else value
 
 

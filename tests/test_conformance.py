@@ -80,6 +80,19 @@ def test_a_gradient_of_integers_counts_as_one_of_floats(factory, inputs):
             np.testing.assert_allclose(mine, right, rtol=1e-5, atol=1e-6)
 
 
+@every_row
+def test_an_empty_batch_passes_or_is_refused_by_name(factory, inputs):
+    def empty(value):
+        return map_leaves(lambda leaf: leaf[:0] if np.ndim(leaf) > 1 else leaf, value)
+
+    layer, said = make(factory), ""
+    try:
+        layer.backward(layer.forward(*empty(inputs)))
+    except ValueError as error:
+        said = str(error)
+    assert not said or re.match(rf"{type(layer).__name__}|\w+\(.*\): ", said), said
+
+
 @one_row_of_each_class(LOOKING)
 def test_backward_first_says_to_call_forward(factory, inputs):
     layer = make(factory)

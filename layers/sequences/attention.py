@@ -236,7 +236,7 @@ class SelfAttention(Layer):
         n, steps, D = self.x_shape
         dout = self.as_dout(dout, self.x_shape).reshape(-1, D)
         self.dWo, self.dbo = self.y.T @ dout, total(dout, 0)
-        dy = (dout @ self.Wo.T).reshape(n, steps, self.heads, -1).swapaxes(1, 2)
+        dy = (dout @ self.Wo.T).reshape(n, steps, self.heads, D // self.heads).swapaxes(1, 2)
         dq, dk, dv, *_ = self.attention.backward(dy)
         da = np.stack([d.swapaxes(1, 2) for d in (dq, dk, dv)], axis=2).reshape(-1, 3 * D)
         self.dW, self.db = self.x.T @ da, total(da, 0)

@@ -111,7 +111,7 @@ class GRU(Layer):
         self.x = x = time_major(self.as_input(x))
         steps, n, D = x.shape
         H = len(self.Wh)
-        a = (self.Wx.T @ x.reshape(-1, D).T).reshape(3 * H, steps, n)
+        a = (self.Wx.T @ x.reshape(steps * n, D).T).reshape(3 * H, steps, n)
         a += self.bx[:, np.newaxis, np.newaxis]
         WhT, bh = self.Wh.T, self.bh[:, np.newaxis]
         self.gates = np.empty_like(a, shape=(steps, 2 * H, n))
@@ -158,7 +158,7 @@ class GRU(Layer):
             da[2, :, t], du[2, :, t] = da_n, da_n * r
             dh = dh * z + self.Wh @ du[:, :, t].reshape(3 * H, n)
         da, du = da.reshape(3 * H, -1), du.reshape(3 * H, -1)  # all steps in one product
-        self.dWx, self.dbx = x.reshape(steps * n, -1).T @ da.T, total(da, 1)
+        self.dWx, self.dbx = x.reshape(steps * n, len(self.Wx)).T @ da.T, total(da, 1)
         self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du.T, total(du, 1)
         return da, dh.T
 

@@ -114,7 +114,7 @@ class LSTM(Layer):
         half = np.repeat(
             np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype, like=x), H
         )  # g is tanh(a) itself
-        ax = ((self.Wx * half).T @ x.reshape(-1, D).T).reshape(4 * H, steps, n)
+        ax = ((self.Wx * half).T @ x.reshape(steps * n, D).T).reshape(4 * H, steps, n)
         ax += (self.b * half)[:, np.newaxis, np.newaxis]
         WhT, half = (self.Wh * half).T, half[:, np.newaxis]
         self.gates = np.empty_like(ax, shape=(steps, 4 * H, n))
@@ -165,7 +165,7 @@ class LSTM(Layer):
             dc = dc * f
             dh = self.Wh @ da[:, :, t].reshape(4 * H, n)
         da = da.reshape(4 * H, -1)  # all steps in one product
-        self.dWx = x.reshape(steps * n, -1).T @ da.T
+        self.dWx = x.reshape(steps * n, len(self.Wx)).T @ da.T
         self.dWh = h[:-1].reshape(steps * n, H).T @ da.T
         self.db = total(da, 1)
         return da, dh.T, dc.T

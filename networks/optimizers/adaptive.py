@@ -14,6 +14,8 @@ from ...layers.half import wide
 from .base import Optimizer
 from .hyperparameter import hyperparameter, in_range
 
+_LEAST_EPS = 1e-30  # float32 holds it: where all gradients are 0, a step is 0 / eps, not NaN
+
 
 class _Squaring(Optimizer):
     """An optimizer whose state holds squares of gradients."""
@@ -42,14 +44,14 @@ class AdaGrad(_Squaring):
     lr : float, default 0.01
         Learning rate.
     eps : float, default 1e-10
-        Keeps the denominator away from 0.
+        Keeps the denominator away from 0; at least 1e-30.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
 
     slots = ("h",)
     hyperparameters = ("lr", "eps", "weight_decay")
-    eps: float = hyperparameter()
+    eps: float = hyperparameter(least=_LEAST_EPS)
 
     def __init__(self, lr: float = 0.01, *, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
@@ -74,7 +76,7 @@ class RMSProp(_Squaring):
     rho : float, default 0.99
         Decay rate of the running mean, below 1.
     eps : float, default 1e-8
-        Keeps the denominator away from 0.
+        Keeps the denominator away from 0; at least 1e-30.
     weight_decay : float, default 0.0
         See `Optimizer`.
     """
@@ -82,7 +84,7 @@ class RMSProp(_Squaring):
     slots = ("v",)
     hyperparameters = ("lr", "rho", "eps", "weight_decay")
     rho: float = hyperparameter(below=1)
-    eps: float = hyperparameter()
+    eps: float = hyperparameter(least=_LEAST_EPS)
 
     def __init__(
         self, lr: float = 0.01, rho: float = 0.99, *, eps: float = 1e-8, weight_decay: float = 0.0
@@ -111,7 +113,7 @@ class Adam(_Squaring):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator away from 0.
+        Keeps the denominator away from 0; at least 1e-30.
     weight_decay : float, default 0.0
         See `Optimizer`.
 
@@ -124,7 +126,7 @@ class Adam(_Squaring):
 
     slots = ("M", "V")
     hyperparameters = ("lr", "betas", "eps", "weight_decay")
-    eps: float = hyperparameter()
+    eps: float = hyperparameter(least=_LEAST_EPS)
 
     def __init__(
         self,
@@ -181,7 +183,7 @@ class AdamW(Adam):
     betas : pair of float, default (0.9, 0.999)
         The decay rates b1 and b2, below 1.
     eps : float, default 1e-8
-        Keeps the denominator away from 0.
+        Keeps the denominator away from 0; at least 1e-30.
     weight_decay : float, default 0.01
         Decoupled weight decay coefficient.
     """

@@ -82,9 +82,12 @@ class Optimizer:
             If the optimizer squares the gradients, and one is too large for that; then nothing has
             changed.
         """
-        if not self._knows(params, grads):
-            self._begin(params, grads)
+        new = not self._knows(params, grads)
+        if new:
+            self._check_arguments(params, grads)
         self._check(grads)
+        if new:
+            self._begin(params)
         if self.weight_decay:
             grads = self._decay(params, grads)
         steps = self.t
@@ -274,12 +277,14 @@ class Optimizer:
                 return False
         return True
 
-    def _begin(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
-        """Check the arguments of `step`, and give moments to the parameters that have none."""
+    def _check_arguments(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
         if shapes != came:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
         self.check_fits(params)
+
+    def _begin(self, params: Sequence[Array]) -> None:
+        """Give moments to the parameters that have none."""
         self._bind(params)
         for p in params:
             moments = self._moments.setdefault(id(p), Moments(p, [], 0))

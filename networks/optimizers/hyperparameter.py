@@ -8,18 +8,21 @@ from typing import Any
 from ...layers.checks import as_number
 
 
-def in_range(value: Any, what: str, below: float = math.inf) -> float:
-    """Return `value` as a Python float if it is at least 0, finite and below `below`."""
+def in_range(value: Any, what: str, below: float = math.inf, least: float = 0) -> float:
+    """Return `value` as a Python float if it is at least `least`, finite and below `below`."""
     number = as_number(value, what)
-    if not 0 <= number < below:
+    if not least <= number < below:
         limit = "and finite" if below == math.inf else f"and below {below:g}"
-        raise ValueError(f"{what} is {number}, expected at least 0 {limit}")
+        raise ValueError(f"{what} is {number}, expected at least {least:g} {limit}")
     return number
 
 
-def hyperparameter(below: float = math.inf) -> Any:
-    """Return a class attribute that makes the instance's a float, at least 0 and below `below`."""
-    return _Hyperparameter(below)
+def hyperparameter(below: float = math.inf, least: float = 0) -> Any:
+    """Return a class attribute that makes the instance's a float, from `least` and below `below`.
+
+    By default it is at least 0 and finite.
+    """
+    return _Hyperparameter(below, least)
 
 
 class _Hyperparameter:
@@ -30,12 +33,12 @@ class _Hyperparameter:
     `hyperparameter` returns Any, and the classes annotate their attributes.
     """
 
-    def __init__(self, below: float) -> None:
-        self.below = below
+    def __init__(self, below: float, least: float) -> None:
+        self.below, self.least = below, least
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __set__(self, owner: Any, value: Any) -> None:
         what = f"{type(owner).__name__}: {self.name}"
-        vars(owner)[self.name] = in_range(value, what, self.below)
+        vars(owner)[self.name] = in_range(value, what, self.below, self.least)

@@ -39,6 +39,8 @@ def accuracy(y: ArrayLike, t: ArrayLike, *, ignore_index: int | None = None) -> 
 
     Raises
     ------
+    TypeError
+        If labels are not integers.
     ValueError
         If the shapes do not match, or there is one column: the decision threshold, 0 or 0.5,
         depends on the net.
@@ -78,6 +80,8 @@ def top_k_accuracy(
 
     Raises
     ------
+    TypeError
+        If labels are not integers.
     ValueError
         If the shapes do not match, or there is one column.
     """
@@ -115,6 +119,8 @@ def confusion_matrix(
 
     Raises
     ------
+    TypeError
+        If labels are not integers.
     ValueError
         If the shapes do not match, or a label is no class.
     """
@@ -186,4 +192,8 @@ def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, 
             "with K at least 2; for one column of logits, and t of its shape, write your own "
             "metric: np.mean((y > 0) == t)"
         )
-    return y, t.argmax(axis=-1) if t.shape == y.shape else t
+    if t.shape == y.shape:
+        return y, t.argmax(axis=-1)
+    if t.dtype.kind == "f":
+        raise TypeError(f"{caller}: labels t are of dtype {t.dtype}, expected integers")
+    return y, t

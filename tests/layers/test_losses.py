@@ -109,6 +109,7 @@ def test_a_column_is_no_row(loss):
             r"rows of t are not probability distributions .* from 1 to 2",
         ),
         ([[1.5, -0.5, 0], [1, 0, 0]], ValueError, "minimum -0.5"),
+        ([[np.nan, 0, 0], [1, 0, 0]], ValueError, "minimum nan"),
     ],
 )
 def test_bad_targets_of_cross_entropy(t, error, message):

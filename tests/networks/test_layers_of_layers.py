@@ -1,5 +1,7 @@
 """A layer made of layers: their parameters, mode and state are its own too."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,18 @@ def test_parts_in_lists_and_dicts_and_by_two_names():
     assert list(Wide().state_dict()) == ["blocks.0.W", "blocks.0.b"]
     assert [place for place, _ in Wide().walk()] == ["", "blocks.0", "by_name.relu"]
     assert "blocks.0" in Sequential(Wide()).summary()
+
+
+def test_parts_in_a_named_tuple():
+    class Pair(Residual):
+        def forward(self, x):
+            return self.block.second.forward(self.block.first.forward(x))
+
+    rng = np.random.default_rng(0)
+    block = namedtuple("Block", "first second")(Affine.random(3, 4, rng), Affine.random(4, 2, rng))
+    net, x = Pair(block), np.ones((1, 3), np.float32)
+    np.testing.assert_array_equal(net.predict(x), net.forward(x))
+    assert list(net.state_dict())[:2] == ["block.0.W", "block.0.b"]
 
 
 def test_a_layer_cannot_list_its_own_parameters():

@@ -337,6 +337,8 @@ def test_the_betas_are_a_tuple_again():
         lambda: SGD(0.1, nesterov=True),
         lambda: SGD(weight_decay=-1),
         lambda: AdaGrad(eps=-1),
+        lambda: RMSProp(eps=0),
+        lambda: Adam(eps=1e-50),  # 0 in float32
         lambda: RMSProp(rho=1),
         lambda: Adam(betas=(0.9, 1.0)),
         lambda: AdamW(eps=math.nan),
@@ -405,18 +407,28 @@ def test_an_overflowing_square_is_an_error_before_anything_moves(
     def everything():
         return [a.tobytes() for a in (*params, *optimizer.state_dict().values())]
 
-    step(1)
+    for _ in range(2):  # before the first step, and after it
+        before = everything()
+        for g in (sum_overflows, overflows):
+            with pytest.raises(
+                FloatingPointError, match=re.escape(f"gradient 1 holds {g:.3g}, whose square")
+            ):
+                step(g)
+            assert everything() == before
+        step(1)
     before = everything()
-    for g in (sum_overflows, overflows):
-        with pytest.raises(
-            FloatingPointError, match=re.escape(f"gradient 1 holds {g:.3g}, whose square")
-        ):
-            step(g)
-        assert everything() == before
     for _ in range(1000):
         step(fits)
     assert all(np.isfinite(a).all() for a in optimizer.state_dict().values() if a.dtype == dtype)
     assert everything() != before
+
+
+@pytest.mark.parametrize("kind", [AdaGrad, RMSProp, Adam, AdamW])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_gradient_at_all_is_a_step_of_0(kind, dtype):
+    p = np.ones(3, dtype)
+    kind(eps=1e-30, weight_decay=0).step([p], [np.zeros(3, dtype)])
+    np.testing.assert_array_equal(p, 1)
 
 
 def test_lr_is_checked_when_it_is_changed():

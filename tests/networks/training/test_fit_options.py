@@ -151,6 +151,9 @@ def test_accuracy_top_k_and_the_confusion_matrix():
     assert matrix._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="labels are from -1 to 2, expected 0 to 2"):
         confusion_matrix(y, t)
+    for metric in (accuracy, confusion_matrix):
+        with pytest.raises(TypeError, match="labels t are of dtype float64, expected integers"):
+            metric(y, [0.7, 1.0, 0.0, 2.0])
 
 
 def test_hooks_end_the_fit_and_thawing_keeps_moments():
