@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import suppress
 from functools import cache
 from math import isfinite
 from numbers import Real
@@ -12,6 +14,7 @@ import numpy as np
 from ..layers.base import Array
 from ..layers.protocols import LayerLike, LossLike
 from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
+from ..layers.undeclared import Watch
 
 
 def value_and_grads(
@@ -64,6 +67,28 @@ def value_and_grads(
         raise missing_return(loss, "backward")
     params_only(net)(dy)
     return value, params_and_grads(net)[1]
+
+
+def watched_value_and_grads(
+    net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None
+) -> tuple[float, list[Array]]:
+    """Return `value_and_grads`, and look for parameters that a layer trains but does not declare.
+
+    For the first step of a training: it runs on a copy of the batch, and back through every layer,
+    since `value_and_grads` leaves out those before the first declared parameter.
+
+    Raises
+    ------
+    TypeError
+        If there is such a parameter; it names what to declare.
+    """
+    watch = Watch(net, loss)
+    value, grads = value_and_grads(net, loss, *copy.deepcopy((x, t)), weights)
+    with suppress(NotImplementedError):  # a layer without backward trains nothing
+        net.backward(loss.backward(1.0))
+    if undeclared := watch.undeclared():
+        raise TypeError(undeclared)
+    return value, grads
 
 
 class NonFiniteLossError(FloatingPointError):
