@@ -80,7 +80,7 @@ def _add_layers(layer: LayerLike, found: dict[int, Any]) -> None:
     for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
         for part in value if type(value) in (tuple, list) else (value,):
-            if not hasattr(part, "forward"):
+            if not is_layer(part):
                 for _, inner in layers_in(part):
                     if id(inner) not in found:
                         _add_layers(inner, found)
