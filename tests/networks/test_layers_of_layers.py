@@ -16,6 +16,7 @@ from chainrule.layers import (
     ReLU,
     layer_laws,
 )
+from chainrule.layers.tree import layers_of
 from chainrule.networks import (
     Branch,
     DataParallel,
@@ -72,6 +73,19 @@ def test_a_replaced_part_is_the_one_that_is_trained():
     net = Sequential(layer)
     layer.block = Sequential(Affine.random(3, 3, np.random.default_rng(3)))
     assert [id(p) for p in net.params] == [id(p) for p in layer.block[0].params]
+
+
+class Kind(Affine):
+    pass
+
+
+@pytest.mark.parametrize("parts", [[Kind, ReLU()], Kind, {"kind": Kind, "relu": ReLU()}])
+def test_a_class_among_the_parts_is_no_layer_and_stays_as_it_is(parts):
+    layer = Residual(parts)
+    layer.freeze()
+    assert "training" not in vars(Kind)
+    assert "frozen" not in vars(Kind)
+    assert layers_of(layer) == [each for _, each in layer.walk()]
 
 
 def test_parts_in_lists_and_dicts_and_by_two_names():
