@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.base import Array
+from ..layers.base import Array, Layer
+from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike, LossLike
 from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
 from ..layers.undeclared import Watch
@@ -143,7 +144,14 @@ def backward_of(layer: LayerLike, dout: Any) -> Any:
     if is_nothing(dout):
         set_zero_grads(layer)
         return None
-    return layer.backward(dout)
+    return layer.backward(own_dout(layer, dout))
+
+
+def own_dout(layer: LayerLike, dout: Any) -> Any:
+    """Return `dout`, as a copy for a class that is no Layer: the books' Relu writes to it."""
+    if isinstance(layer, Layer):
+        return dout
+    return map_leaves(lambda leaf: leaf.copy() if hasattr(leaf, "copy") else leaf, dout)
 
 
 def is_nothing(dout: Any) -> bool:
@@ -156,4 +164,4 @@ def backward_params_of(layer: LayerLike, dout: Any) -> None:
     if is_nothing(dout):
         set_zero_grads(layer)
     elif is_trained(layer):
-        params_only(layer)(dout)
+        params_only(layer)(own_dout(layer, dout))

@@ -10,6 +10,7 @@ from chainrule.layers import (
     Affine,
     BatchNorm,
     Dropout,
+    GradientError,
     Identity,
     Layer,
     MSELoss,
@@ -162,6 +163,37 @@ def test_what_nothing_declares_is_named_with_the_line_to_write():
 
     with pytest.raises(TypeError, match=r"holds the arrays W, .* add param_names = \('W',\)"):
         Sequential(Plain())
+
+
+class BookDropout:
+    """A class of the books: its mode is an argument, which no net passes."""
+
+    def forward(self, x, train_flg=True):
+        if not train_flg:
+            return x / 2
+        self.mask = np.arange(x.size).reshape(x.shape) % 2
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+class LayerWithMode(BookDropout, Layer):
+    def forward(self, x, training=False):
+        return super().forward(x, training)
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: Sequential(ReLU(), BookDropout()), "1, BookDropout: forward takes train_flg"),
+        (lambda: Sequential(LayerWithMode()), r"0, LayerWithMode\(\): forward takes training"),
+        (lambda: layer_laws(BookDropout, np.ones((4, 3))), "BookDropout: forward takes train_flg"),
+    ],
+)
+def test_a_mode_as_an_argument_is_refused(make, where):
+    with pytest.raises((TypeError, GradientError), match=f"^{where}.*self.training"):
+        make()
 
 
 def test_parameters_on_one_memory_that_are_not_one_array_are_refused():
