@@ -97,7 +97,7 @@ class Ranks:
         """
         if self.size == 1:
             return step(net, loss, x, t, weights)
-        rows, params, buffers = rows_of(t), net.params, _buffers(net)
+        rows, params, buffers = rows_of(t), net.params, _buffers(net, loss)
         before = [buffer.copy() for buffer in buffers]
         value, grads, error = 0.0, [np.zeros_like(p) for p in params], None
         try:
@@ -230,11 +230,11 @@ def _of_all(loss: LossLike, mine: list[Part], table: Array) -> tuple[list[Part],
     return parts, divisors[0]
 
 
-def _buffers(net: LayerLike) -> list[Array]:
-    """Return the float buffers of a net, each once."""
+def _buffers(*nets: LayerLike) -> list[Array]:
+    """Return the float buffers of net and loss, each once."""
     arrays = [
         getattr(layer, name)
-        for layer in layers_of(net)
+        for layer in layers_of(*nets)
         for name in getattr(layer, "buffer_names", ())
     ]
     return list({id(array): array for array in arrays if array.dtype.kind == "f"}.values())

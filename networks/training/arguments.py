@@ -13,7 +13,7 @@ from ...layers import Layer
 from ...layers.checks import as_count, as_number
 from ...layers.losses import Loss
 from ...layers.nested import leaves
-from ...layers.tree import state
+from ...layers.tree import layers_of, own_params, params_of, state
 from ...layers.undeclared import check_declared
 from ..gradients import as_result
 from .batches import Batches
@@ -31,6 +31,11 @@ def check_net(caller: str, net: Any) -> None:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             raise ValueError(f"{caller}: {name!r} of the net is read-only; train a copy of it")
     if not net.params:
+        if any(map(own_params, layers_of(net))):
+            raise ValueError(
+                f"{caller}: all parameters of the net are frozen: nothing to train; "
+                "call unfreeze() on the layers to be trained"
+            )
         raise ValueError(
             f"{caller}: the net has no parameters: nothing to train; a class of your own needs "
             "'params' and 'grads' lists or 'param_names'"
@@ -38,10 +43,15 @@ def check_net(caller: str, net: Any) -> None:
 
 
 def check_loss(caller: str, loss: Any) -> None:
-    """Raise TypeError if the loss is no layer."""
+    """Raise TypeError if the loss is no layer, ValueError if it has parameters to train."""
     hint = "a layer such as MSELoss(), with forward(y, t) and backward(dout)"
     _check(_has(loss, "forward", "backward"), caller, "loss", loss, hint)
     check_declared(loss)
+    if params_of(loss):
+        raise ValueError(
+            f"{caller}: the loss has parameters, which would not be trained; make their layer a "
+            "part of the net, or freeze() it"
+        )
 
 
 def check_trainer(
@@ -65,6 +75,11 @@ def check_trainer(
     for name, limit in limits.items():
         if limit is not None and not as_number(limit, f"Trainer: {name}") > 0:
             raise ValueError(f"Trainer: {name} is {limit}, expected a positive number")
+
+
+def is_evaluating(layer: Any) -> bool:
+    """Whether a layer that is not frozen is in evaluation mode."""
+    return not (getattr(layer, "training", True) or getattr(layer, "frozen", False))
 
 
 def check_fit(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...layers.base import Array
+from ...layers.base import Array, Layer
 from ...layers.matched_state import matched_state
 from ...layers.protocols import LayerLike
 from ...layers.tree import layers_of, own_params, state, walk
@@ -49,10 +49,10 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
 def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
     """Write the state of `trainer` to `path`.
 
-    That is the state of the net and of the optimizer, the history, the position within a `fit`,
-    and every `numpy.random.Generator` of every rank: `trainer.rng` and those in attributes, lists,
-    tuples and dicts of net, loss, optimizer, schedule or penalty, at any depth. Not saved are the
-    data, the options, and what a function or the transform of a `fit` stores itself.
+    That is the state of the net, the loss and the optimizer, the history, the position within a
+    `fit`, and every `numpy.random.Generator` of every rank: `trainer.rng` and those in attributes,
+    lists, tuples and dicts of net, loss, optimizer, schedule or penalty, at any depth. Not saved
+    are the data, the options, and what a function or the transform of a `fit` stores itself.
 
     Raises
     ------
@@ -87,6 +87,7 @@ def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[An
             "json": np.array(json.dumps(text, default=lambda array: array.tolist())),
             "step_losses": np.array(trainer.history.step_losses, np.float64),
             **_under("net", trainer.net.state_dict()),
+            **_under("loss", Layer.state_dict(trainer.loss)),
             **_under("optimizer", _optimizer_state(trainer)),
             **_under("best", run.best_weights if run else {}),
         },
@@ -125,7 +126,8 @@ class _Saved:
         self.frozen = text["frozen"]
         if not (isinstance(self.frozen, list) and all(isinstance(p, str) for p in self.frozen)):
             raise ValueError(f"frozen is {self.frozen!r:.80}, expected a list of places")
-        self.net, self.optimizer = _of("net", arrays), _of("optimizer", arrays)
+        self.net, self.loss = _of("net", arrays), _of("loss", arrays)
+        self.optimizer = _of("optimizer", arrays)
         # Files written before named the attribute that holds a net's layers.
         places = {name.replace(".layers.", "."): kind for name, kind in text["places"].items()}
         self.places, self.generators = places, [text["generators"], *text.get("ranks", ())]
@@ -153,6 +155,8 @@ class _Saved:
         net = trainer.net.state_dict()
         _check_same("parameters or buffers", self.net, net)
         matched_state(trainer.net, self.net)
+        _check_same("buffers of the loss", self.loss, Layer.state_dict(trainer.loss))
+        matched_state(trainer.loss, self.loss)
         if self.run and self.run.best_weights:
             _check_same("best weights", self.run.best_weights, net)
             matched_state(trainer.net, self.run.best_weights)
@@ -176,9 +180,11 @@ class _Saved:
         """Change `trainer`; after `check_fits` nothing here can fail."""
         _load_optimizer(trainer.optimizer, self.optimizer, trainer.net)
         trainer.net.load_state_dict(self.net)
+        Layer.load_state_dict(trainer.loss, self.loss)
         for place, layer in walk(trainer.net):
             if (place in self.frozen) != getattr(layer, "frozen", False):
                 layer.frozen = place in self.frozen
+                layer.training = not layer.frozen
         generators, ranks = generators_of(trainer)[1], trainer.ranks
         same = len(self.generators) == ranks.size
         for bits, saved in zip(generators, self.generators[ranks.rank if same else 0], strict=True):

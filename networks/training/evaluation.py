@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.base import Layer
 from ...layers.device import as_numpy
 from ...layers.nested import map_leaves
 from ...layers.protocols import LayerLike, LossLike
+from ...layers.tree import twin
 from ..gradients import as_result, loss_of
 from ..mean_loss import MeanLoss, parts_of, rows_of
 from ..parallel.mpi import Ranks
@@ -31,10 +33,12 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the loss over all batches, in evaluation mode, and each metric of all their rows.
 
+    The loss is in evaluation mode too; as with `predict`, net and loss are left as they were.
     By default the metric is `accuracy` if the targets are labels, an integer for each row; rows
     that the loss ignores are left out. Each rank runs the net on its rows, rank 0 does the rest.
     """
-    ranks = ranks or Ranks()
+    ranks, loss = ranks or Ranks(), twin(loss)
+    Layer.eval(loss)
     home, mean = home_of(net), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []

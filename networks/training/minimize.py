@@ -40,8 +40,8 @@ def minimize(
 ) -> OptimizeResult:
     """Minimize the loss over all of `x` and `t` at once, by `scipy.optimize.minimize`.
 
-    The net is in evaluation mode meanwhile, without Dropout, so that the loss is a function of the
-    parameters. Afterwards the net has the best parameters found, even if it was ended early.
+    Net and loss are in evaluation mode meanwhile, without Dropout, so that the loss is a function
+    of the parameters. Afterwards the net has the best parameters found, even if it was ended early.
 
     Parameters
     ----------
@@ -103,8 +103,9 @@ def minimize(
             if callback is not None:
                 callback(iterations, float(intermediate_result.fun))
 
-        modes = [(a, a.training) for a in layers_of(net) if hasattr(a, "training")]
-        net.eval()
+        modes = [(a, a.training) for a in layers_of(net, loss) if hasattr(a, "training")]
+        for layer, _ in modes:
+            layer.training = False
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # a long step may overflow
                 return optimize.minimize(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
+from ...layers.tree import layers_of
 from ..gradients import (
     NonFiniteLossError,
     as_result,
@@ -31,6 +32,7 @@ from .arguments import (
     check_fit,
     check_saving,
     check_trainer,
+    is_evaluating,
     warn_of_bytes,
 )
 from .batches import Batches, as_rows, cast, home_of, joined, placed
@@ -160,15 +162,15 @@ class Trainer:
         Warns
         -----
         UserWarning
-            Once if the net is in evaluation mode; at the first step if x holds bytes that look like
-            unscaled images.
+            Once if the net is in evaluation mode, or, at the first step, a layer of it that is not
+            frozen; at the first step if x holds bytes that look like unscaled images.
 
         Notes
         -----
         After any error before the optimizer's step, the parameters, the buffers (such as
         BatchNorm's averages) and the Generators of net and loss are as they were.
         """
-        if not (getattr(self.net, "training", True) or getattr(self.net, "frozen", False)):
+        if any(map(is_evaluating, [self.net] if self._checked else layers_of(self.net))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         if not self._checked:
             warn_of_bytes("Trainer", self.net, x)
@@ -400,10 +402,10 @@ class Trainer:
         """Write a checkpoint to resume from: one ``.npz`` file.
 
         It holds all that the training depends on but the data and the options: the net's state and
-        which parts are frozen, the optimizer's state, the history, the state of `rng` and of every
-        Generator within net, loss, optimizer, schedule and penalty, and the position within a
-        `fit`, but not what a transform or an `after_step` stores itself. A kill leaves the old file
-        or the new one.
+        which parts are frozen, the buffers of the loss, the optimizer's state, the history, the
+        state of `rng` and of every Generator within net, loss, optimizer, schedule and penalty, and
+        the position within a `fit`, but not what a transform or an `after_step` stores itself. A
+        kill leaves the old file or the new one.
 
         Parameters
         ----------

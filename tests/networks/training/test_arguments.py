@@ -5,6 +5,7 @@ import pytest
 from small_training import data, trainer
 
 from chainrule.layers import (
+    Affine,
     MSELoss,
     Tanh,
 )
@@ -13,6 +14,7 @@ from chainrule.networks import (
     Sequential,
     Trainer,
     accuracy,
+    minimize,
 )
 
 
@@ -199,3 +201,37 @@ def test_validation_that_does_not_fit_is_told_before_the_first_step():
     assert "in Trainer.fit: validation" in raised.value.__notes__
     assert ours.steps == 0
     assert ours.unfinished is None
+
+
+class Scaled(MSELoss):
+    """A loss with a parameter."""
+
+    param_names = ("scale",)
+
+    def __init__(self):
+        super().__init__()
+        self.scale = np.ones(1)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda net, loss: Trainer(net, loss, SGD(), np.random.default_rng(0)),
+        lambda net, loss: minimize(net, loss, np.ones((2, 3)), np.ones((2, 1))),
+    ],
+)
+def test_parameters_that_would_not_be_trained(run):
+    net = Affine(np.ones((3, 1)), np.zeros(1))
+    with pytest.raises(ValueError, match="the loss has parameters, which would not be trained"):
+        run(net, Scaled())
+    net.freeze()
+    with pytest.raises(ValueError, match=r"all parameters of the net are frozen.* unfreeze\(\)"):
+        run(net, MSELoss())
+
+
+def test_a_layer_in_evaluation_mode_below_a_frozen_net():
+    ours = trainer()
+    ours.net.freeze()
+    ours.net[2].unfreeze()
+    with pytest.warns(UserWarning, match=r"in evaluation mode; call net\.train\(\)"):
+        ours.train_step(*data(np.random.default_rng(1)))

@@ -507,3 +507,59 @@ def test_killed_and_resumed(tmp_path):
 
 if __name__ == "__main__":
     train_until_killed(Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else None)
+
+
+def test_what_is_frozen_again_is_in_evaluation_mode_again(tmp_path):
+    """Else a frozen BatchNorm would move its averages in the next step."""
+    ours = Trainer(*parts())
+    ours.net[1].freeze()
+    ours.save(tmp_path / "run.npz")
+    resumed = Trainer.resume(tmp_path / "run.npz", *parts(5))
+    for each in (ours, resumed):
+        each.train_step(*data())
+    assert all_state(ours) == all_state(resumed)
+    resumed.net[1].unfreeze()
+    resumed.save(tmp_path / "run.npz")
+    frozen = parts(5)
+    frozen[0][1].freeze()
+    assert Trainer.resume(tmp_path / "run.npz", *frozen).net[1].training
+
+
+class Centred(MSELoss):
+    """Subtracts a running mean of the targets, which it moves in training."""
+
+    buffer_names = ("mean",)
+
+    def __init__(self):
+        super().__init__()
+        self.mean = np.zeros(1)
+
+    def forward(self, y, t, weights=None):
+        if self.training:
+            self.mean += 0.5 * (t.mean() - self.mean)
+        return super().forward(y, t - self.mean, weights)
+
+
+def test_the_buffers_of_a_loss(tmp_path):
+    """Evaluation leaves them as they are, and the checkpoint holds them."""
+
+    def make():
+        net, loss = Affine(np.ones((4, 1)), np.zeros(1)), Centred()
+        return net, loss, SGD(0.1), np.random.default_rng(0)
+
+    x = data()[0]
+    t, path = x[:, :1] + 3, tmp_path / "run.npz"
+    ours, whole = Trainer(*make()), Trainer(*make())
+    fitting = {"batch_size": 20, "progress": False, "validation": (x, t)}
+    whole.fit(x, t, epochs=2, **fitting)
+    ours.fit(x, t, epochs=1, checkpoint=path, **fitting)
+    before = ours.loss.mean.copy()
+    ours.evaluate(x, t)
+    assert (ours.loss.mean, ours.loss.training) == (before, True)
+    resumed = Trainer.resume(path, *make())
+    resumed.fit(x, t, epochs=2, **fitting)
+    assert resumed.loss.mean == whole.loss.mean > before
+    assert resumed.history["validation_loss"] == whole.history["validation_loss"]
+    net, _, *others = make()
+    with pytest.raises(ValueError, match=r"other buffers of the loss: .*mean"):
+        Trainer.resume(path, net, MSELoss(), *others)
