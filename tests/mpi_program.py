@@ -140,6 +140,52 @@ def errors(comm, rank):
     return {"said": said}
 
 
+def one_fails(comm, rank):
+    """Errors of rank 1 alone, outside of the step: rank 0 must not wait for it."""
+    (x, t), said = data(8), []
+
+    def fail(*arguments):
+        if rank == 1:
+            raise ValueError("rank 1 alone")
+        return arguments[:2]
+
+    wrong = t + 9 * (np.arange(8) == 7)  # in the rows of rank 1
+    batches = [(x, t), (x, t) if rank == 0 else "no batch"]
+    holed = np.where(rank, np.nan, x)
+    for name, arguments, options in (
+        ("fit", (x, t), {"transform": fail}),
+        ("fit", (x, t), {"after_step": fail}),
+        ("fit", (x, t), {"after_epoch": fail}),
+        ("fit", (x, t), {"validation": (x, wrong)}),
+        ("fit", (batches,), {}),
+        ("fit", (holed, t), {}),
+        ("evaluate", (x, wrong), {}),
+        ("evaluate", (holed, t), {}),
+    ):
+        rng = np.random.default_rng(0)
+        trainer = Trainer(net(), CrossEntropyLoss(), Adam(), rng, comm=comm)
+        fitting = {"epochs": 1, "progress": False} if name == "fit" else {}
+        try:
+            getattr(trainer, name)(*arguments, **fitting, **options)
+        except (RankError, ValueError, TypeError) as error:
+            said.append(f"{type(error).__name__}: {error} {getattr(error, '__notes__', '')}")
+    return {"said": said}
+
+
+def late(comm, rank):
+    """Ctrl-C in the last step of a fit does not end the next one."""
+    (x, t), rng = data(40), np.random.default_rng(0)
+    trainer = Trainer(net(), CrossEntropyLoss(), Adam(), rng, comm=comm)
+
+    def press(trainer):
+        if rank == 1 and trainer.steps == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    for _ in range(2):
+        trainer.fit(x, t, epochs=1, batch_size=10, after_step=press, progress=False)
+    return {"steps": trainer.steps}
+
+
 def interrupted(comm, rank, folder):
     """Ctrl-C on rank 1 ends all at the same step, and the checkpoint is of that step."""
     (x, t), path = data(40), folder / "interrupted.npz"

@@ -115,11 +115,7 @@ class Ranks:
         terms += [(b - a, rows) for a, b in zip(before, buffers, strict=True)]
         *sums, table = self._sum([*terms, (table, 1)], np.result_type(np.float32, *params))
         failed, noted, rows_of_all = table[:, :3].T
-        if error is not None:
-            error.add_note(f"on rank {self.rank} of {self.size}")
-            raise error
-        if failed.any():
-            raise RankError(f"rank {failed.argmax()} of {self.size} has raised an error in a step")
+        self._raise(error, failed.astype(bool).tolist())
         self._parts, divisor = _of_all(loss, parts, table[:, 3:])
         self._rows, self._agreed = int(rows_of_all.sum()), bool(noted.any())
 
@@ -144,8 +140,14 @@ class Ranks:
 
     def steps(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Yield this rank's batches, and then empty ones until all ranks have run out."""
-        empty = None
-        while any(self.comm.allgather((batch := next(batches, None)) is not None)):
+        batch = empty = None
+
+        def take() -> bool:
+            nonlocal batch
+            batch = next(batches, None)
+            return batch is not None
+
+        while self.any(take):
             if batch is not None:
                 empty = map_leaves(lambda a: None if a is None else a[:0], batch)
             yield empty if batch is None else batch
@@ -169,9 +171,47 @@ class Ranks:
             raise RankError(f"rank 0 of {self.size} has raised an error")
         return value
 
-    def any(self, flag: bool) -> bool:
-        """Return on all ranks whether one of them has the flag."""
-        return any(self.comm.allgather(flag))
+    def any(self, function: Callable[[], bool]) -> bool:
+        """Return on all ranks whether the function returns True on one of them.
+
+        Raises
+        ------
+        RankError
+            If the function has raised an error on another rank; that rank raises the error itself.
+        """
+        flag, error = False, None
+        try:
+            flag = function()
+        except Exception as caught:
+            error = caught
+        found = self.comm.allgather((error is not None, flag))
+        self._raise(error, [failed for failed, _ in found])
+        return any(flag for _, flag in found)
+
+    def together(self, function: Callable[[], T]) -> T:
+        """Return the function's value on this rank; an error is raised on all, as by `any`.
+
+        Whatever can fail on one rank alone runs so, since the others would wait for it forever.
+        """
+        value: Any = None
+
+        def run() -> bool:
+            nonlocal value
+            value = function()
+            return False
+
+        self.any(run)
+        return value
+
+    def _raise(self, error: Exception | None, failed: Sequence[bool]) -> None:
+        """Raise this rank's error, or say which of the others has failed."""
+        if error is not None:
+            if self.size > 1:
+                error.add_note(f"on rank {self.rank} of {self.size}")
+            raise error
+        if any(failed):
+            rank = list(failed).index(True)
+            raise RankError(f"rank {rank} of {self.size} has raised an error")
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all ranks, in their order, on rank 0; elsewhere nothing."""

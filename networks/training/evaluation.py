@@ -43,17 +43,22 @@ def evaluate(
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []
-    for x, t, weights in batches.shared(ranks.share).once():
-        x, (t, weights) = cast(x, home), placed((t, weights), home)
-        y = net.predict(*x) if type(x) is tuple else net.predict(x)
-        value, rows = loss_of(loss, y, t, weights), rows_of(t)
-        mean.add(parts_of(loss, value, rows), value, rows)
-        if metrics is None and _are_labels(y, t):
-            y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
-            named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
-        if named:
-            outputs.append(map_leaves(as_numpy, y))
-            targets.append(map_leaves(as_numpy, t))
+
+    def run() -> None:
+        nonlocal named
+        for x, t, weights in batches.shared(ranks.share).once():
+            x, (t, weights) = cast(x, home), placed((t, weights), home)
+            y = net.predict(*x) if type(x) is tuple else net.predict(x)
+            value, rows = loss_of(loss, y, t, weights), rows_of(t)
+            mean.add(parts_of(loss, value, rows), value, rows)
+            if metrics is None and _are_labels(y, t):
+                y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
+                named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
+            if named:
+                outputs.append(map_leaves(as_numpy, y))
+                targets.append(map_leaves(as_numpy, t))
+
+    ranks.together(run)
     gathered = ranks.gather((mean.sums, outputs, targets))
 
     def found() -> dict[str, float]:

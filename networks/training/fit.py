@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ..mean_loss import MeanLoss, rows_of
-from .batches import Batches, as_batch, cast, home_of
+from .batches import Batch, Batches, as_batch, cast, home_of
 from .evaluation import Metrics, evaluate
 from .interruption import Interrupted, Interruption
 from .progress import Progress, epoch_line
@@ -175,16 +175,10 @@ class Fit:
         home = home_of(trainer.net)
         order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
         loss = MeanLoss(run.sums)
-        batches = self.data.once(order, run.batch, ranks.share)
-        for x, t, weights in batches if self.data.iterable is None else ranks.steps(batches):
+        batches = self._batches(order)
+        one_rank_may_fail = not (self.data.iterable is None and self.transform is None)
+        for x, t, weights in ranks.steps(batches) if one_rank_may_fail else batches:
             trainer.unfinished = None  # an error from here on may leave half a step
-            if self.transform is not None and rows_of(t):
-                if order is None:  # these are the caller's own arrays, or views of them
-                    x, t = copy.deepcopy((x, t))
-                x, t, changed = as_batch(
-                    "Trainer.fit: the result of transform", self.transform(x, t, trainer.rng)
-                )
-                weights = weights if changed is None else changed
             value = trainer.train_step(cast(x, home), t, weights)
             trainer.history.step_losses.append(value)
             parts, rows = ranks.parts(trainer.loss, value, t)
@@ -201,6 +195,20 @@ class Fit:
                 return
             if trainer.ranks.interrupted(interruption.noted):
                 raise Interrupted
+
+    def _batches(self, order: Array | None) -> Iterator[Batch]:
+        """Yield this rank's rows of the rest of the epoch's batches, transformed."""
+        trainer = self.trainer
+        for x, t, weights in self.data.once(order, self.run.batch, trainer.ranks.share):
+            if self.transform is not None and rows_of(t):
+                trainer.unfinished = None  # an error may come after some draws
+                if order is None:  # these are the caller's own arrays, or views of them
+                    x, t = copy.deepcopy((x, t))
+                x, t, changed = as_batch(
+                    "Trainer.fit: the result of transform", self.transform(x, t, trainer.rng)
+                )
+                weights = weights if changed is None else changed
+            yield x, t, weights
 
     def _end_epoch(self, start: float) -> dict[str, float]:
         """Evaluate, and add the epoch's row to the history."""
@@ -227,10 +235,15 @@ class Fit:
 
     def _call(self, function: Callable[[Any], Any] | None) -> None:
         """Call a user's function, which may change the net's mode or freeze a part of it."""
-        if function is not None:
+        if function is None:
+            return
+
+        def stops() -> bool:
             try:
                 function(self.trainer)
             except StopIteration:
-                self.run.stopped = True
-            self.run.stopped = self.trainer.ranks.any(self.run.stopped)
-            self.trainer.net.train()
+                return True
+            return False
+
+        self.run.stopped = self.trainer.ranks.any(stops)
+        self.trainer.net.train()

@@ -100,7 +100,8 @@ class Trainer:
     samples, prints and saves. Once there is a Trainer, the Generators of the other ranks have
     streams of their own, so that Dropout draws a mask for each rank. BatchNorm normalizes by the
     statistics of the rank's rows, and its running averages become the means over the ranks. An
-    error within a step is raised on its rank, and a `RankError` on the others.
+    error of one rank, in a step, in its data or in a function that it calls, is raised there, and a
+    `RankError` on the others.
     """
 
     def __init__(
@@ -306,20 +307,40 @@ class Trainer:
         """
         check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
         self.ranks.first(lambda: check_saving(self, checkpoint, checkpoint_every))
-        data = Batches(x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit")
-        sets, share = as_validation(validation, data)
-        run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
-        watched = as_monitor(monitor, patience, min_delta, sets, share)
-        self._try(sets if share is None else {"validation": data}, metrics, watched[0])
+
+        def prepared() -> tuple[Batches, dict[str, Batches], float | None, Run, tuple[str, int]]:
+            data = Batches(
+                x, t, batch_size, weights=weights, drop_last=drop_last, caller="Trainer.fit"
+            )
+            sets, share = as_validation(validation, data)
+            run = Run(data.samples, batch_size, shuffle, drop_last, share).resume(self.unfinished)
+            watched = as_monitor(monitor, patience, min_delta, sets, share)
+            self._try(sets if share is None else {"validation": data}, metrics, watched[0])
+            return data, sets, share, run, watched
+
+        data, sets, share, run, watched = self.ranks.together(prepared)
         if share is not None:
             rows, held_out = self.ranks.first(lambda: run.split(self.rng))
             sets, data = {"validation": data.subset(held_out)}, data.subset(rows)
         fit = Fit(
-            *(self, run, data, sets, metrics, transform, epochs, patience, min_delta, watched),
-            *(after_step, after_epoch, checkpoint, checkpoint_every),
+            trainer=self,
+            run=run,
+            data=data,
+            sets=sets,
+            metrics=metrics,
+            transform=transform,
+            epochs=epochs,
+            patience=patience,
+            min_delta=min_delta,
+            monitor=watched,
+            after_step=after_step,
+            after_epoch=after_epoch,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
         )
         done, left = self.steps, data.count and (epochs - run.epoch) * data.count - run.batch
         self.net.train()
+        self.ranks.interrupted(False)  # forget a Ctrl-C at the last step of an earlier fit
         shown = Progress(progress and self.ranks.rank == 0, left, "step")
         with blas_for(self.net), Interruption() as interruption, shown:
             try:
@@ -369,7 +390,8 @@ class Trainer:
             Such as ``{"loss": 0.1, "accuracy": 0.97}``.
         """
         size = None if t is None else batch_size
-        data = Batches(x, t, size, weights=weights, caller="Trainer.evaluate")
+        caller = "Trainer.evaluate"
+        data = self.ranks.together(lambda: Batches(x, t, size, weights=weights, caller=caller))
         return evaluate(self.net, self.loss, data, metrics, self.ranks)
 
     def predict(self, x: Any, *, batch_size: int = 1000) -> Any:

@@ -52,7 +52,7 @@ def test_ranks_train_as_one_process_does(tmp_path, size, tests):
 
 
 def test_two_ranks(tmp_path):
-    run(2, tmp_path, "resuming", "streams", "errors", "interrupted")
+    run(2, tmp_path, "resuming", "streams", "errors", "one_fails", "interrupted", "late")
     for found in read(tmp_path, "resuming", 2):
         assert found["same"]
         (said,) = found["said"]
@@ -72,7 +72,12 @@ def test_two_ranks(tmp_path):
         (second, ["on rank 1 of 2", "x[0, 0] is nan", "rank 0 of 2", *SAID]),
     ):
         assert all(part in text for part, text in zip(expected, said, strict=True))
+    first, second = (found["said"].tolist() for found in read(tmp_path, "one_fails", 2))
+    assert first == ["RankError: rank 1 of 2 has raised an error "] * 8
+    assert all("rank 1 alone ['on rank 1 of 2']" in text for text in second[:3])
+    assert all("Error: " in text and "'on rank 1 of 2']" in text for text in second[3:])
     assert [found["steps"].tolist() for found in read(tmp_path, "interrupted", 2)] == [[4, 20]] * 2
+    assert [found["steps"] for found in read(tmp_path, "late", 2)] == [8, 8]
 
 
 def test_an_error_that_nobody_handles_ends_all_ranks_with_its_traceback(tmp_path):
