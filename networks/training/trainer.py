@@ -171,16 +171,17 @@ class Trainer:
         After any error before the optimizer's step, the parameters, the buffers (such as
         BatchNorm's averages) and the Generators of net and loss are as they were.
         """
-        if any(map(is_evaluating, [self.net] if self._checked else layers_of(self.net))):
+        first = not self._checked
+        if is_evaluating(self.net) or (first and any(map(is_evaluating, layers_of(self.net)))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
-        if not self._checked:
+        if first:
             warn_of_bytes("Trainer", self.net, x)
         params = self.net.params
         if params and not type(x) is type(t) is type(params[0]):
             x, t, weights = placed((x, t, weights), params[0])
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
-            step = value_and_grads if self._checked else watched_value_and_grads
+            step = watched_value_and_grads if first else value_and_grads
             try:
                 value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights, step)
             except NonFiniteLossError as error:
