@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import Layer
 from .protocols import LayerLike
-from .tree import label, layers_in, own_params, walk
+from .tree import label, layers_in, own_params, parts, walk
 
 _MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
 
@@ -25,8 +25,10 @@ def check_declared(net: LayerLike) -> None:
         has neither ``params`` nor ``param_names``, a ``forward`` takes the mode as an argument,
         or a declared parameter is no float array.
     ValueError
-        If two parameters share memory without being the same array.
+        If one layer is reached by two places, or two parameters share memory without being the same
+        array.
     """
+    _layers_below(type(net).__name__, net, "", {})
     owners: list[tuple[str, Any]] = []
     for place, layer in walk(net):
         where = f"{place}, {label(layer)}" if place else label(layer)
@@ -66,6 +68,29 @@ def _check_mode(where: str, layer: LayerLike) -> None:
             "and predict() set; arrays that evaluation needs are named in buffer_names, such as "
             'buffer_names = ("running_mean", "running_var")'
         )
+
+
+Places = dict[int, tuple[str, LayerLike]]
+
+
+def _layers_below(name: str, layer: LayerLike, place: str, above: Places) -> Places:
+    """Return the place and layer of itself and all below it by id; none may be at two places."""
+    found: Places = {id(layer): (place, layer)}
+    above = above | found
+    for part_name, part in parts(layer).items():
+        there = f"{place}.{part_name}" if place else part_name
+        theirs: Places = {id(part): (there, part)}
+        if id(part) not in above:  # else the layer is within itself
+            theirs = _layers_below(name, part, there, above)
+        for key, (second, same) in theirs.items():
+            first = above.get(key) or found.get(key)
+            if first and not getattr(layer, "reuses_parts", False):
+                raise ValueError(
+                    f"{name}: the same {label(same)} is at {first[0] or 'the top'} and {second}; "
+                    "a layer remembers one forward, so it may occur only once"
+                )
+        found = theirs | found
+    return found
 
 
 def _check_parts(where: str, layer: LayerLike) -> None:

@@ -55,6 +55,7 @@ class Graph(Network):
     """
 
     part_names: tuple[str, ...] = ()
+    reuses_parts = True  # one layer may be at several places: each call on the stack keeps its own
 
     def connect(self, stack: FunctionStack, *inputs: Any) -> Any:
         """Push the layers and return the output: to be overridden.
