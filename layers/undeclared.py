@@ -110,14 +110,23 @@ def _check_plain(where: str, layer: LayerLike) -> None:
     arrays = tuple(
         name
         for name, value in values.items()
-        if _is_float_array(value) and not (name[:1] == "d" and name[1:] in values)
+        if _holds_floats(value) and not (name[:1] == "d" and name[1:] in values)
     )
     if arrays:
+        lists = [name for name in arrays if not _is_float_array(values[name])]
+        hint = f" (in {', '.join(lists)}: list them in self.params and self.grads)" if lists else ""
         raise TypeError(
             f"{where}: it holds the arrays {', '.join(arrays)}, but has neither params nor "
             f"param_names, so nothing says what is trained; add param_names = {arrays} to its "
-            "class, or () if none of them is"
+            f"class, or () if none of them is{hint}"
         )
+
+
+def _holds_floats(value: Any) -> bool:
+    """Whether it is a float array, or a list, tuple or dict that holds one."""
+    if isinstance(value, list | tuple | dict):
+        return any(map(_holds_floats, value.values() if isinstance(value, dict) else value))
+    return _is_float_array(value)
 
 
 def check_memory(owners: list[tuple[str, Any]]) -> None:
