@@ -13,7 +13,7 @@ from .checks import check_real, check_unmasked
 from .device import as_numpy, check_same_kind, is_elsewhere, moved
 from .matched_state import matched_state
 from .missing_attribute import missing_attribute
-from .tree import layers_of, params_and_grads, params_of, twin, walk
+from .tree import layers_of, own_params, params_and_grads, params_of, twin, walk
 from .tree import state as state_of
 
 Array = NDArray[Any]
@@ -184,22 +184,25 @@ class Layer:
 
         Notes
         -----
-        Of an object of an older class, the lists ``params`` and ``grads`` are mapped. For an
-        optimizer that has made a step with them there is `Optimizer.map_arrays`.
+        If `function` raises, nothing has changed. An attribute, or an element of a list, that is
+        one of these arrays is replaced too. Of an object of an older class, the arrays in
+        ``params`` and ``grads`` are mapped. For an optimizer that has made a step with them there
+        is `Optimizer.map_arrays`.
         """
-        new: dict[int, Array] = {}
-
-        def mapped(array: Array) -> Array:
-            if id(array) not in new:
-                new[id(array)] = function(array)
-            return new[id(array)]
-
-        for layer in layers_of(self):
-            if hasattr(layer, "param_names"):
-                for name in (*layer.param_names, *getattr(layer, "buffer_names", ())):
-                    setattr(layer, name, mapped(getattr(layer, name)))
-            elif hasattr(layer, "params"):
-                layer.params, layer.grads = ([*map(mapped, a)] for a in (layer.params, layer.grads))
+        old: dict[int, Array] = {}
+        for layer in (layers := layers_of(self)):
+            grads = [] if hasattr(layer, "param_names") else getattr(layer, "grads", [])
+            buffers = [getattr(layer, name) for name in getattr(layer, "buffer_names", ())]
+            old |= {id(array): array for array in (*own_params(layer), *buffers, *grads)}
+        new = {key: function(array) for key, array in old.items()}
+        for layer in layers:
+            declared = (*getattr(layer, "param_names", ()), *getattr(layer, "buffer_names", ()))
+            for name in {*getattr(layer, "__dict__", ()), *declared}:
+                value = getattr(layer, name)
+                if type(value) is list:
+                    value[:] = [new.get(id(array), array) for array in value]
+                elif id(value) in new:
+                    setattr(layer, name, new[id(value)])
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of the parameters and buffers by name.

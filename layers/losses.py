@@ -17,6 +17,7 @@ from .checks import as_number
 from .half import wide
 from .nested import leaves
 from .protocols import LossLike
+from .undeclared import check_declared
 
 
 class Loss(Layer):
@@ -238,8 +239,8 @@ class SumLoss(Loss):
     Raises
     ------
     ValueError
-        If there are no losses, or not as many weights; from `forward`, if y or t is not a tuple
-        with one element per loss.
+        If there are no losses, one occurs twice, or there are not as many weights; from `forward`,
+        if y or t is not a tuple with one element per loss.
 
     Notes
     -----
@@ -254,6 +255,7 @@ class SumLoss(Loss):
         if not losses:
             raise ValueError("SumLoss: got no losses, expected one for each output")
         self.losses: tuple[Any, ...] = losses
+        check_declared(self)
         factors = (1.0,) * len(losses) if weights is None else tuple(weights)
         if len(factors) != len(losses):
             raise ValueError(f"SumLoss: {len(factors)} weights for {len(losses)} losses")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import Layer
 from .protocols import LayerLike
-from .tree import label, layers_in, own_params, walk
+from .tree import label, layers_in, own_params, parts, walk
 
 _MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
 
@@ -25,8 +25,10 @@ def check_declared(net: LayerLike) -> None:
         has neither ``params`` nor ``param_names``, a ``forward`` takes the mode as an argument,
         or a declared parameter is no float array.
     ValueError
-        If two parameters share memory without being the same array.
+        If one layer is reached by two places, or two parameters share memory without being the same
+        array.
     """
+    _layers_below(type(net).__name__, net, "", {})
     owners: list[tuple[str, Any]] = []
     for place, layer in walk(net):
         where = f"{place}, {label(layer)}" if place else label(layer)
@@ -68,6 +70,29 @@ def _check_mode(where: str, layer: LayerLike) -> None:
         )
 
 
+Places = dict[int, tuple[str, LayerLike]]
+
+
+def _layers_below(name: str, layer: LayerLike, place: str, above: Places) -> Places:
+    """Return the place and layer of itself and all below it by id; none may be at two places."""
+    found: Places = {id(layer): (place, layer)}
+    above = above | found
+    for part_name, part in parts(layer).items():
+        there = f"{place}.{part_name}" if place else part_name
+        theirs: Places = {id(part): (there, part)}
+        if id(part) not in above:  # else the layer is within itself
+            theirs = _layers_below(name, part, there, above)
+        for key, (second, same) in theirs.items():
+            first = above.get(key) or found.get(key)
+            if first and not getattr(layer, "reuses_parts", False):
+                raise ValueError(
+                    f"{name}: the same {label(same)} is at {first[0] or 'the top'} and {second}; "
+                    "a layer remembers one forward, so it may occur only once"
+                )
+        found = theirs | found
+    return found
+
+
 def _check_parts(where: str, layer: LayerLike) -> None:
     declared = getattr(layer, "part_names", ())
     for name, value in getattr(layer, "__dict__", {}).items():
@@ -85,14 +110,23 @@ def _check_plain(where: str, layer: LayerLike) -> None:
     arrays = tuple(
         name
         for name, value in values.items()
-        if _is_float_array(value) and not (name[:1] == "d" and name[1:] in values)
+        if _holds_floats(value) and not (name[:1] == "d" and name[1:] in values)
     )
     if arrays:
+        lists = [name for name in arrays if not _is_float_array(values[name])]
+        hint = f" (in {', '.join(lists)}: list them in self.params and self.grads)" if lists else ""
         raise TypeError(
             f"{where}: it holds the arrays {', '.join(arrays)}, but has neither params nor "
             f"param_names, so nothing says what is trained; add param_names = {arrays} to its "
-            "class, or () if none of them is"
+            f"class, or () if none of them is{hint}"
         )
+
+
+def _holds_floats(value: Any) -> bool:
+    """Whether it is a float array, or a list, tuple or dict that holds one."""
+    if isinstance(value, list | tuple | dict):
+        return any(map(_holds_floats, value.values() if isinstance(value, dict) else value))
+    return _is_float_array(value)
 
 
 def check_memory(owners: list[tuple[str, Any]]) -> None:

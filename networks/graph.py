@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..layers.nested import leaves, map_leaves
-from ..layers.tree import label, layers_of, params_of, parts, zero_own_grads
+from ..layers.tree import label, layers_of, own_params, parts, zero_own_grads
+from ..layers.undeclared import check_declared
 from .function_stack import FunctionStack
 from .network import Network
 from .values import Value, as_gradient, data_of, filled
@@ -55,6 +58,7 @@ class Graph(Network):
     """
 
     part_names: tuple[str, ...] = ()
+    reuses_parts = True  # one layer may be at several places: each call on the stack keeps its own
 
     def connect(self, stack: FunctionStack, *inputs: Any) -> Any:
         """Push the layers and return the output: to be overridden.
@@ -79,6 +83,8 @@ class Graph(Network):
         raise NotImplementedError(f"{type(self).__name__} has no connect(): override it")
 
     def forward(self, *inputs: Any) -> Any:
+        if "stack" not in vars(self):  # the first time, since __init__ need not call super()'s
+            check_declared(self)
         self.stack = FunctionStack()
         self.given = map_leaves(self.stack.new_value, inputs)
         try:
@@ -119,11 +125,11 @@ class Graph(Network):
         """Raise if a layer was pushed that would not be trained, saved or switched in mode."""
         mine = set(map(id, layers_of(self)))
         for layer in [call.layer for call in self.stack.calls if id(call.layer) not in mine]:
-            names = [name for name, value in vars(self).items() if value is layer]
-            if names or params_of(layer):
+            if any(map(_has_state, layers_of(layer))):
                 raise ValueError(
                     f"{type(self).__name__}: connect pushes {label(layer)}, which part_names does "
-                    f"not reach: write part_names = {(*self.part_names, *(names or ['...']))}"
+                    "not reach, so that it would not be trained, saved or switched to evaluation: "
+                    "make it in __init__, as an attribute that part_names lists"
                 )
 
     def __bool__(self) -> bool:
@@ -132,3 +138,10 @@ class Graph(Network):
     def __repr__(self) -> str:
         inside = (f"{name}={part!r}" for name, part in parts(self).items())
         return f"{type(self).__name__}({', '.join(inside)})"
+
+
+def _has_state(layer: Any) -> bool:
+    """Whether a layer itself owns arrays, or draws, which depends on its mode."""
+    own = getattr(layer, "__dict__", {})
+    rng = any(isinstance(value, np.random.Generator) for value in own.values())
+    return rng or bool(own_params(layer)) or bool(getattr(layer, "buffer_names", ()))

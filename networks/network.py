@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from ..layers import Layer
 from ..layers.protocols import LayerLike
-from ..layers.tree import is_layer, label, walk
+from ..layers.tree import is_layer, label
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
 from .gradients import backward_of, is_nothing, missing_return, own_dout
@@ -52,16 +52,6 @@ class Network(Layer):
                     f"backward{hint}"
                 )
         self.layers: tuple[Any, ...] = layers
-        found: dict[int, str] = {}
-        for i, layer in enumerate(layers):
-            below = [(id(part), place, part) for place, part in walk(layer, str(i))]
-            for key, place, part in below:
-                if key in found:
-                    raise ValueError(
-                        f"{name}: the same {label(part)} is at {found[key]} and {place}; "
-                        "a layer remembers one forward, so it may occur only once"
-                    )
-            found |= {key: place for key, place, _ in below}
         check_declared(self)
 
     def __call__(self, *inputs: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import Affine, Layer, Sigmoid, layer_laws, tree
-from chainrule.networks import FunctionStack
+from chainrule.networks import FunctionStack, Sequential
 
 
 class Scale(Layer):
@@ -274,6 +274,48 @@ def test_map_arrays_keeps_shared_arrays_shared():
     layer.map_arrays(lambda array: array.astype(np.float32))
     assert layer.a is layer.seen
     assert layer.a.dtype == np.float32
+
+
+class Listed:
+    """out = x @ W;  a class of the books' style, no Layer: W is listed and an attribute too."""
+
+    def __init__(self):
+        self.W = np.eye(2)
+        self.dW = np.zeros((2, 2))
+        self.params, self.grads = [self.W], [self.dW]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW[...] = self.x.T @ dout
+        return dout @ self.W.T
+
+
+def test_map_arrays_keeps_a_listed_attribute_trained():
+    net = Sequential(Affine(np.eye(2), np.zeros(2)), Listed())
+    net.map_arrays(np.float32)
+    assert net[1].params[0] is net[1].W
+    assert net[1].grads[0] is net[1].dW
+    x = np.array([[1.0, 2.0]], np.float32)
+    net.backward(net.forward(x))
+    np.testing.assert_array_equal(net.grads[2], x.T @ x)
+    net.params[2][...] = 0
+    assert not net.forward(x).any()
+
+
+def test_map_arrays_changes_nothing_if_the_function_raises():
+    layer = Affine(np.eye(2), np.zeros(2))
+
+    def fails(array):
+        if array.ndim == 1:
+            raise MemoryError
+        return array.astype(np.float32)
+
+    with pytest.raises(MemoryError):
+        layer.map_arrays(fails)
+    assert layer.W.dtype == np.float64
 
 
 class Hidden(Layer):

@@ -166,21 +166,58 @@ def test_a_graph_that_is_pushed_again_keeps_the_inner_calls_of_each_push():
 
 def test_a_layer_that_part_names_does_not_reach_is_told():
     class Forgets(Graph):
-        def __init__(self):
-            self.layer = MatMul(np.eye(2))
+        def __init__(self, layer):
+            self.layer = layer
 
         def connect(self, stack, x):
             return stack.push(self.layer, x)
 
-    with pytest.raises(ValueError, match=r"Forgets: .* write part_names = \('layer',\)"):
-        Forgets().forward(np.ones((1, 2)))
+    for layer in (MatMul(np.eye(2)), Dropout(0.5, np.random.default_rng(0)), ReLU()):
+        for held in (layer, [layer], {"a": (layer,)}):
+            with pytest.raises(TypeError, match=r"Forgets\(\): .*: part_names = \('layer',\)"):
+                Forgets(held).forward(np.ones((1, 2)))
 
     class Makes(Graph):
-        def connect(self, stack, x):
-            return stack.push(MatMul(np.eye(2)), x)
+        def __init__(self, make):
+            self.make = make
 
-    with pytest.raises(ValueError, match="part_names does not reach"):
-        Makes().forward(np.ones((1, 2)))
+        def connect(self, stack, x):
+            return stack.push(self.make(), x)
+
+    makes = [lambda: MatMul(np.eye(2)), lambda: Dropout(0.5, np.random.default_rng(0))]
+    makes += [lambda: Sequential(ReLU(), Dropout(0.5, np.random.default_rng(0)))]
+    for make in makes:
+        with pytest.raises(ValueError, match="part_names does not reach"):
+            Makes(make).forward(np.ones((1, 2)))
+    assert Makes(ReLU).forward(2.0) == 2
+
+
+@pytest.mark.parametrize("held", [np.eye(2), [np.eye(2)], {"W": (np.eye(2),)}])
+def test_a_plain_class_that_does_not_say_what_is_trained_is_refused(held):
+    class Plain:
+        def __init__(self):
+            self.W = held
+
+        def forward(self, x):
+            return x
+
+        def backward(self, dout):
+            return dout
+
+    class Takes(Graph):
+        part_names = ("p",)
+
+        def __init__(self):
+            self.p = Plain()
+
+        def connect(self, stack, x):
+            return stack.push(self.p, x)
+
+    for run in (Takes().forward, Takes().predict):
+        with pytest.raises(TypeError, match="it holds the arrays W, but has neither params"):
+            run(np.ones((1, 2)))
+    with pytest.raises(TypeError, match="it holds the arrays W, but has neither params"):
+        Sequential(Plain())
 
 
 def test_what_connect_must_return():

@@ -15,6 +15,7 @@ from chainrule.layers import (
     Layer,
     MSELoss,
     ReLU,
+    SumLoss,
     layer_laws,
 )
 from chainrule.layers.tree import layers_of
@@ -89,13 +90,13 @@ def test_a_class_among_the_parts_is_no_layer_and_stays_as_it_is(parts):
     assert layers_of(layer) == [each for _, each in layer.walk()]
 
 
-def test_parts_in_lists_and_dicts_and_by_two_names():
+def test_parts_in_lists_and_dicts():
     class Wide(Residual):
         part_names = ("blocks", "by_name")
 
         def __init__(self):
             self.blocks = [Affine(np.eye(2), np.zeros(2))]
-            self.by_name = {"relu": ReLU(), "last": self.blocks[0]}
+            self.by_name = {"relu": ReLU()}
 
     assert list(Wide().state_dict()) == ["blocks.0.W", "blocks.0.b"]
     assert [place for place, _ in Wide().walk()] == ["", "blocks.0", "by_name.relu"]
@@ -287,6 +288,39 @@ def test_one_layer_in_two_of_a_nets_places_is_an_error():
     layer = affine()
     with pytest.raises(ValueError, match=r"is at 0 and 1\.block; a layer remembers one"):
         Sequential(layer, Residual(layer))
+
+    class Pair(Layer):
+        part_names = ("a", "b")
+
+        def __init__(self):
+            self.a = self.b = affine()
+
+    for net in (lambda: Sequential(Pair()), lambda: Sequential(Residual([layer, layer]))):
+        with pytest.raises(ValueError, match=r"Affine.* is at 0\.\S+ and 0\.\S+; a layer"):
+            net()
+    loss = MSELoss()
+    with pytest.raises(ValueError, match=r"SumLoss: the same .* is at losses\.0 and losses\.1"):
+        SumLoss(loss, loss)
+    inner = Residual(layer)
+    inner.part_names = ("block", "itself")
+    inner.itself = inner
+    with pytest.raises(ValueError, match=r"is at 0 and 0\.itself"):
+        Sequential(inner)
+
+
+def test_a_graph_may_have_a_layer_at_several_places():
+    class Twice(Graph):
+        part_names = ("a", "b")
+
+        def __init__(self, tower):
+            self.a, self.b = Sequential(tower), Sequential(tower, ReLU())
+
+        def connect(self, stack, x):
+            return stack.push(self.b, stack.push(self.a, x))
+
+    layer_laws(lambda: Twice(affine()), np.random.default_rng(4).normal(size=(4, 3)))
+    with pytest.raises(ValueError, match=r"is at 0\.a\.0 and 1"):
+        Sequential(Twice(layer := affine()), layer)
 
 
 def test_what_a_net_gets_after_it_was_made_is_trained():
