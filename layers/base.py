@@ -134,8 +134,8 @@ class Layer:
     def predict(self, *inputs: Any) -> Any:
         """Return ``forward(*inputs)`` in evaluation mode.
 
-        It runs on a `twin`, so the layer itself is left as it was: its mode, buffers, Generators
-        and what its last forward saved. Several threads may predict with one net at once. While
+        It runs on a `twin`, so the layer itself is left as it was: its mode, buffers and what its
+        last forward saved. Several threads may predict with one net at once. While
         another thread trains the net, a prediction may see some parameters before an update and
         others after it.
 

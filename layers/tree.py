@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from functools import reduce
 from operator import add
 from types import MethodType
@@ -79,7 +80,7 @@ def _add_layers(layer: LayerLike, found: dict[int, Any]) -> None:
     for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
         for part in value if type(value) in (tuple, list) else (value,):
-            if not hasattr(part, "forward"):
+            if not is_layer(part):
                 for _, inner in layers_in(part):
                     if id(inner) not in found:
                         _add_layers(inner, found)
@@ -205,33 +206,43 @@ def state(layer: LayerLike) -> dict[str, Any]:
 def twin(layer: Any) -> Any:
     """Return a copy of a layer and of all its parts that shares their arrays and Generators.
 
-    What one of the two saves in forward, or sets as its mode, the other does not see.
+    What one of the two saves in forward, be it in a list or dict that the constructor made, or
+    sets as its mode, the other does not see.
     """
-    copies: dict[int, Any] = {}
+    copies: dict[int, Any] = {}  # by the id of what they are copies of
 
-    def copied(layer: Any) -> Any:
-        if id(layer) not in copies:
-            copies[id(layer)] = new = copy.copy(layer)
-            for name, value in list(getattr(new, "__dict__", {}).items()):
-                if type(value) is MethodType and value.__self__ is layer:
-                    setattr(new, name, MethodType(value.__func__, new))
-                elif name == "grads" and type(value) is list:  # which its backward writes to
-                    new.grads = [np.copy(grad) for grad in value]
-            for name in getattr(layer, "part_names", ()):
-                setattr(new, name, map_layers(copied, getattr(layer, name)))
-        return copies[id(layer)]
+    def copied(value: Any) -> Any:
+        if type(value) in _SHARED:
+            return copies.get(id(value), value)
+        if id(value) in copies:
+            return copies[id(value)]
+        new: Any = value
+        if is_layer(value):
+            copies[id(value)] = new = copy.copy(value)
+            own = getattr(value, "__dict__", {})
+            if type(grads := own.get("grads")) is list:  # which its backward writes to
+                copies.update((id(grad), np.copy(grad)) for grad in grads)
+            for name in {**own, **dict.fromkeys(getattr(value, "part_names", ()))}:
+                old = getattr(value, name)
+                if (mine := copied(old)) is not old:
+                    setattr(new, name, mine)
+        elif isinstance(value, list | dict | set | deque):
+            copies[id(value)] = new = copy.copy(value)
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, part in pairs if isinstance(value, list | dict) else ():
+                new[key] = copied(part)
+        elif isinstance(value, tuple):
+            parts = list(map(copied, value))
+            if any(part is not old for part, old in zip(parts, value, strict=True)):
+                new = type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        elif type(value) is MethodType and id(value.__self__) in copies:
+            new = MethodType(value.__func__, copies[id(value.__self__)])
+        return new
 
     return copied(layer)
 
 
-def map_layers(function: Callable[[Any], Any], value: Any) -> Any:
-    """Apply a function to each layer in a value, itself or in lists, tuples and dicts."""
-    if isinstance(value, dict):
-        return {key: map_layers(function, part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        parts = [map_layers(function, part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # named
-    return function(value) if is_layer(value) else value
+_SHARED = {np.ndarray, np.random.Generator, int, float, bool, str, type(None)}
 
 
 def label(layer: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,8 @@ from .base import Layer
 from .protocols import LayerLike
 from .tree import label, layers_in, own_params, walk
 
+_MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
+
 
 def check_declared(net: LayerLike) -> None:
     """Raise if a net owns a layer or an array that it does not declare.
@@ -19,7 +22,8 @@ def check_declared(net: LayerLike) -> None:
     ------
     TypeError
         If a layer holds an undeclared layer, an object that is no `Layer` holds float arrays and
-        has neither ``params`` nor ``param_names``, or a declared parameter is no float array.
+        has neither ``params`` nor ``param_names``, a ``forward`` takes the mode as an argument,
+        or a declared parameter is no float array.
     ValueError
         If two parameters share memory without being the same array.
     """
@@ -31,6 +35,7 @@ def check_declared(net: LayerLike) -> None:
                 f"{where}: param_names is the string {names!r}, expected a tuple: "
                 f"param_names = ({names!r},)"
             )
+        _check_mode(where, layer)
         is_plain = not hasattr(layer, "param_names") and not hasattr(layer, "params")
         if is_plain or isinstance(layer, Layer):
             _check_parts(where, layer)
@@ -47,6 +52,20 @@ def check_declared(net: LayerLike) -> None:
                 )
             owners.append((f"{name} of {where}", param))
     check_memory(owners)
+
+
+def _check_mode(where: str, layer: LayerLike) -> None:
+    try:
+        taken = signature(layer.forward).parameters
+    except (TypeError, ValueError):  # not written in Python
+        return
+    for name in _MODES.intersection(taken):
+        raise TypeError(
+            f"{where}: forward takes {name}, which no net passes, so that it would always run with "
+            "the default; derive the class from Layer and use self.training, which train(), eval() "
+            "and predict() set; arrays that evaluation needs are named in buffer_names, such as "
+            'buffer_names = ("running_mean", "running_var")'
+        )
 
 
 def _check_parts(where: str, layer: LayerLike) -> None:

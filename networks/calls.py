@@ -6,7 +6,7 @@ from typing import Any
 
 from ..layers.protocols import LayerLike
 from ..layers.tree import label, params_and_grads, set_zero_grads
-from .gradients import backward_params_of
+from .gradients import backward_params_of, own_dout
 from .values import add_gradient, grad_of, one_per_input
 
 
@@ -44,12 +44,17 @@ class Call:
         return params_and_grads(self.ran)[1]
 
     def backward(self) -> None:
-        """``dinputs = layer.backward(dout)``, added to the gradients of the inputs."""
+        """``dinputs = layer.backward(dout)``, added to the gradients of the inputs.
+
+        dout is the gradient of the output, which the calls after it have added up; for the last
+        call set it first, ``price.grad = 1``. Where it is None, nothing flows back.
+        """
         self.gradients, self._dparams, self.dout = None, None, grad_of(self.output)
         if self.dout is None:  # the output is not used
             set_zero_grads(self.ran)
             return
-        self.gradients = one_per_input(self.inputs, self.ran.backward(self.dout), self.layer)
+        gradients = self.ran.backward(own_dout(self.ran, self.dout))
+        self.gradients = one_per_input(self.inputs, gradients, self.layer)
         for value, gradient in zip(self.inputs, self.gradients, strict=True):
             add_gradient(value, gradient, self.layer)
 

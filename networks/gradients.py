@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import suppress
 from functools import cache
 from math import isfinite
 from numbers import Real
@@ -9,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.base import Array
+from ..layers.base import Array, Layer
+from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike, LossLike
 from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
+from ..layers.undeclared import Watch
 
 
 def value_and_grads(
@@ -66,6 +70,28 @@ def value_and_grads(
     return value, params_and_grads(net)[1]
 
 
+def watched_value_and_grads(
+    net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None
+) -> tuple[float, list[Array]]:
+    """Return `value_and_grads`, and look for parameters that a layer trains but does not declare.
+
+    For the first step of a training: it runs on a copy of the batch, and back through every layer,
+    since `value_and_grads` leaves out those before the first declared parameter.
+
+    Raises
+    ------
+    TypeError
+        If there is such a parameter; it names what to declare.
+    """
+    watch = Watch(net, loss)
+    value, grads = value_and_grads(net, loss, *copy.deepcopy((x, t)), weights)
+    with suppress(NotImplementedError):  # a layer without backward trains nothing
+        net.backward(loss.backward(1.0))
+    if undeclared := watch.undeclared():
+        raise TypeError(undeclared)
+    return value, grads
+
+
 class NonFiniteLossError(FloatingPointError):
     """The loss is NaN or infinite."""
 
@@ -118,7 +144,14 @@ def backward_of(layer: LayerLike, dout: Any) -> Any:
     if is_nothing(dout):
         set_zero_grads(layer)
         return None
-    return layer.backward(dout)
+    return layer.backward(own_dout(layer, dout))
+
+
+def own_dout(layer: LayerLike, dout: Any) -> Any:
+    """Return `dout`, as a copy for a class that is no Layer: the books' Relu writes to it."""
+    if isinstance(layer, Layer):
+        return dout
+    return map_leaves(lambda leaf: leaf.copy() if hasattr(leaf, "copy") else leaf, dout)
 
 
 def is_nothing(dout: Any) -> bool:
@@ -131,4 +164,4 @@ def backward_params_of(layer: LayerLike, dout: Any) -> None:
     if is_nothing(dout):
         set_zero_grads(layer)
     elif is_trained(layer):
-        params_only(layer)(dout)
+        params_only(layer)(own_dout(layer, dout))

@@ -11,7 +11,7 @@ from ..layers.protocols import LayerLike
 from ..layers.tree import is_layer, label, walk
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
-from .gradients import backward_of, is_nothing, missing_return
+from .gradients import backward_of, is_nothing, missing_return, own_dout
 from .summary import Summary, summary
 
 
@@ -167,7 +167,7 @@ class Network(Layer):
         """
         if dout is None or (type(dout) is tuple and is_nothing(dout)):
             return backward_of(self.layers[i], dout)
-        gradient = self.layers[i].backward(dout)
+        gradient = self.layers[i].backward(own_dout(self.layers[i], dout))
         if is_nothing(gradient) and self.took[i] == "f":
             raise missing_return(self.layers[i], "backward")
         return gradient

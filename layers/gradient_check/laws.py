@@ -11,7 +11,7 @@ import numpy as np
 from ..base import Array
 from ..nested import leaves, map_leaves
 from ..protocols import LayerLike
-from ..tree import params_and_grads, state
+from ..tree import params_and_grads, state, twin
 from .behaviour import (
     another,
     as_floats,
@@ -66,7 +66,7 @@ def check_laws(
 def _check_two_instances(
     layer_factory: Callable[..., Any], seed: int, inputs: tuple[Any, ...]
 ) -> None:
-    """Run one between the forward and backward of the other: not copies, as users have them."""
+    """Run one, or predict, between forward and backward of the other: as users have them."""
     layer, other = _make(layer_factory, seed), _make(layer_factory, seed)
     name, values, rng = title(layer), as_floats(inputs), np.random.default_rng(0)
     out, then = layer.forward(*values), other.forward(*values)
@@ -74,13 +74,21 @@ def _check_two_instances(
         require_same(f"{name}: two layers made with equal Generators disagree", out, then)
     dout = random_like(out, rng)
     before = layer.backward(dout), *(np.copy(g) for g in params_and_grads(layer)[1])
+
+    def require_undisturbed(by: str) -> None:
+        after = layer.backward(dout), *params_and_grads(layer)[1]
+        require_same(f"{name}: {by}", before, after, None, rounding_of(dout))
+
+    text = "disturbs it; is a value kept in"
+    predicting, others = twin(layer), map_leaves(another, values)
+    _evaluate(predicting)
     try:
-        other.backward(random_like(other.forward(*map_leaves(another, values)), rng))
+        other.backward(random_like(other.forward(*others), rng))
+        require_undisturbed(f"another instance of the class {text} the class or module?")
+        predicting.forward(*others)
+        require_undisturbed(f"predict() {text} an object that its constructor made?")
     except ValueError:
         return  # the layer does not take this
-    after = layer.backward(dout), *params_and_grads(layer)[1]
-    text = f"{name}: another instance of the class disturbs it; is a value kept in the "
-    require_same(f"{text}class or module?", before, after, None, rounding_of(dout))
 
 
 def _check_changed_parameters(

@@ -73,14 +73,20 @@ class Ranks:
         return found[self.rank] if self.rank < len(found) else slice(n, n)
 
     def value_and_grads(
-        self, net: Any, loss: Any, x: Any, t: Any, weights: Any = None
+        self,
+        net: Any,
+        loss: Any,
+        x: Any,
+        t: Any,
+        weights: Any = None,
+        step: Callable[..., tuple[float, list[Array]]] = value_and_grads,
     ) -> tuple[float, list[Array]]:
         """Return the loss and the gradients of a batch of which each rank has some rows.
 
         ``dW = sum_r total_r dW_r / sum_r total_r``, where ``total_r`` is what the mean of rank r is
         divided by; with ``reduction="sum"`` just the sum. The buffers become the means over the
         ranks, weighted by rows. One Allreduce carries all of it. The layers keep the gradients of
-        this rank's rows.
+        this rank's rows. `step` is what each rank calls for its own.
 
         Raises
         ------
@@ -90,13 +96,13 @@ class Ranks:
             If the losses of a `SumLoss` do not divide by totals in the same proportion.
         """
         if self.size == 1:
-            return value_and_grads(net, loss, x, t, weights)
+            return step(net, loss, x, t, weights)
         rows, params, buffers = rows_of(t), net.params, _buffers(net)
         before = [buffer.copy() for buffer in buffers]
         value, grads, error = 0.0, [np.zeros_like(p) for p in params], None
         try:
             if rows:
-                value, grads = value_and_grads(net, loss, x, t, weights)
+                value, grads = step(net, loss, x, t, weights)
         except Exception as caught:  # reported to the others, and raised below
             error, rows = caught, 0
         parts = parts_of(loss, value, rows)

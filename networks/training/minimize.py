@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...layers.base import Array
 from ...layers.device import as_numpy, moved
 from ...layers.tree import layers_of
-from ..gradients import NonFiniteLossError, value_and_grads
+from ..gradients import NonFiniteLossError, value_and_grads, watched_value_and_grads
 from .arguments import check_minimize, warn_of_bytes
 from .batches import Batches, cast, home_of, placed
 from .diagnosis import find_nonfinite
@@ -73,8 +73,8 @@ def minimize(
     Raises
     ------
     ValueError, TypeError
-        If the method is unknown, the net has no parameters, or the data do not match, are empty,
-        or are not finite numbers.
+        If the method is unknown, the net has no parameters or trains an array that it does not
+        declare, or the data do not match, are empty, or are not finite numbers.
     FloatingPointError
         If the loss is NaN or infinite at the start.
 
@@ -133,6 +133,7 @@ class _Objective:
         home = home_of(net)
         self.x, (self.t, self.weights) = cast(x, home), placed(tuple(labels), home)
         self.best, self.least = _flatten(net.params), math.inf
+        self.step = watched_value_and_grads
         keep_freed_memory()
 
     def __call__(self, w: Array) -> tuple[float, Array]:
@@ -158,7 +159,8 @@ class _Objective:
 
     def _at(self, w: Array) -> tuple[float, Array]:
         _unflatten(w, self.net.params)
-        value, grads = value_and_grads(self.net, self.loss, self.x, self.t, self.weights)
+        value, grads = self.step(self.net, self.loss, self.x, self.t, self.weights)
+        self.step = value_and_grads  # only the first is watched
         return value, _flatten(grads)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +14,12 @@ from numpy.typing import ArrayLike
 from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
-from ...layers.undeclared import Watch
-from ..gradients import NonFiniteLossError, as_result
+from ..gradients import (
+    NonFiniteLossError,
+    as_result,
+    value_and_grads,
+    watched_value_and_grads,
+)
 from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
 from ..parallel.mpi import Ranks
@@ -174,17 +177,13 @@ class Trainer:
             x, t, weights = placed((x, t, weights), params[0])
         rewind = Rewind(self.net, self.loss)
         with rewind:  # after an error, buffers and Generators are as they were
-            watch = None
-            if not self._checked:
-                watch, (x, t) = Watch(self.net, self.loss), copy.deepcopy((x, t))
+            step = value_and_grads if self._checked else watched_value_and_grads
             try:
-                value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights)
+                value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights, step)
             except NonFiniteLossError as error:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
                 raise FloatingPointError(f"{error} at step {self.steps + 1}: {found}") from None
-            if watch is not None and (undeclared := watch.undeclared()):
-                raise TypeError(f"Trainer: {undeclared}")
             self._checked = True
             if self.penalty is not None:
                 value += self.penalty.value(params)

@@ -4,12 +4,14 @@ import copy
 import inspect
 import pickle
 from abc import ABC, abstractmethod
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, Layer, Sigmoid
+from chainrule.layers import Affine, Layer, Sigmoid, layer_laws, tree
+from chainrule.networks import FunctionStack
 
 
 class Scale(Layer):
@@ -197,6 +199,73 @@ def test_predict_leaves_what_forward_saved():
     layer.forward(x := np.ones((3, 2)))
     layer.predict(np.zeros((1, 2)))
     assert layer.x is x
+
+
+class Kept(Layer):
+    """out = x^3;  what it saves is in containers that the constructor made."""
+
+    def __init__(self):
+        self.cache, self.seen = {"x": [None]}, (deque(maxlen=1),)
+        self.same = self.cache
+
+    def forward(self, x):
+        self.cache["x"][0] = x
+        self.seen[0].append(x)
+        return x**3
+
+    def backward(self, dout):
+        return 3 * dout * self.same["x"][0] * self.seen[0][0]
+
+
+def test_what_forward_keeps_in_containers_is_each_calls_own():
+    layer = Kept()
+    layer.forward(2.0)
+    assert layer.predict(5.0) == 125
+    assert layer.backward(1.0) == 12
+    stack = FunctionStack()
+    x = stack.value(2.0)
+    stack.backward(stack.push(layer, stack.push(layer, x)))
+    assert x.grad == 9 * 2.0**8
+    layer_laws(Kept, np.ones((2, 3)) + np.eye(2, 3))
+
+
+def test_a_net_of_the_books_style_keeps_its_inner_layers_through_predict():
+    class Inner:
+        def __init__(self):
+            self.params, self.grads = [np.eye(2)], [np.zeros((2, 2))]
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.params[0]
+
+        def backward(self, dout):
+            self.grads[0][...] = self.x.T @ dout
+            return dout @ self.params[0].T
+
+    class Net:
+        def __init__(self):
+            self.layers = {"a": Inner(), "b": Inner()}
+            self.params = [p for layer in self.layers.values() for p in layer.params]
+            self.grads = [g for layer in self.layers.values() for g in layer.grads]
+
+        def forward(self, x):
+            for layer in self.layers.values():
+                x = layer.forward(x)
+            return x
+
+        def backward(self, dout):
+            for layer in reversed(self.layers.values()):
+                dout = layer.backward(dout)
+            return dout
+
+    net, x, stack = Net(), np.array([[1.0, 2.0]]), FunctionStack()
+    net.forward(x)
+    tree.twin(net).forward(5 * x)
+    net.backward(x)
+    np.testing.assert_array_equal(net.grads[0], x.T @ x)
+    value = stack.value(x)
+    stack.backward(stack.push(net, stack.push(net, value)), x)
+    np.testing.assert_array_equal(net.grads[0], 2 * x.T @ x)
 
 
 def test_map_arrays_keeps_shared_arrays_shared():

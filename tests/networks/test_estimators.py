@@ -19,6 +19,7 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -84,6 +85,15 @@ def test_the_dtype_of_the_input_is_that_of_the_net(dtype):
         assert model.predict_proba(X.astype(dtype)).dtype == dtype
         assert model.score(X, y) > 0.9
     assert fast(NetRegressor).fit(X.astype(dtype), y).predict(X.astype(dtype)).dtype == dtype
+
+
+def test_the_default_net_begins_with_weights_of_the_size_of_mlp_classifier():
+    X, y = load_digits(return_X_y=True)
+    options = {"learning_rate_init": 1e-9, "random_state": 0}
+    ours = NetClassifier(**options).partial_fit(X, y, classes=range(10)).net_.params[::2]
+    theirs = MLPClassifier(**options).partial_fit(X, y, classes=range(10)).coefs_
+    for W, coef in zip(ours, theirs, strict=True):
+        assert W.std() == pytest.approx(coef.std(), rel=0.05)
 
 
 def test_labels_of_strings_and_booleans_and_a_data_frame():

@@ -10,12 +10,14 @@ from chainrule.layers import (
     Affine,
     BatchNorm,
     Dropout,
+    GradientError,
     Identity,
     Layer,
     MSELoss,
     ReLU,
     layer_laws,
 )
+from chainrule.layers.tree import layers_of
 from chainrule.networks import (
     Branch,
     DataParallel,
@@ -72,6 +74,19 @@ def test_a_replaced_part_is_the_one_that_is_trained():
     net = Sequential(layer)
     layer.block = Sequential(Affine.random(3, 3, np.random.default_rng(3)))
     assert [id(p) for p in net.params] == [id(p) for p in layer.block[0].params]
+
+
+class Kind(Affine):
+    pass
+
+
+@pytest.mark.parametrize("parts", [[Kind, ReLU()], Kind, {"kind": Kind, "relu": ReLU()}])
+def test_a_class_among_the_parts_is_no_layer_and_stays_as_it_is(parts):
+    layer = Residual(parts)
+    layer.freeze()
+    assert "training" not in vars(Kind)
+    assert "frozen" not in vars(Kind)
+    assert layers_of(layer) == [each for _, each in layer.walk()]
 
 
 def test_parts_in_lists_and_dicts_and_by_two_names():
@@ -148,6 +163,37 @@ def test_what_nothing_declares_is_named_with_the_line_to_write():
 
     with pytest.raises(TypeError, match=r"holds the arrays W, .* add param_names = \('W',\)"):
         Sequential(Plain())
+
+
+class BookDropout:
+    """A class of the books: its mode is an argument, which no net passes."""
+
+    def forward(self, x, train_flg=True):
+        if not train_flg:
+            return x / 2
+        self.mask = np.arange(x.size).reshape(x.shape) % 2
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+class LayerWithMode(BookDropout, Layer):
+    def forward(self, x, training=False):
+        return super().forward(x, training)
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda: Sequential(ReLU(), BookDropout()), "1, BookDropout: forward takes train_flg"),
+        (lambda: Sequential(LayerWithMode()), r"0, LayerWithMode\(\): forward takes training"),
+        (lambda: layer_laws(BookDropout, np.ones((4, 3))), "BookDropout: forward takes train_flg"),
+    ],
+)
+def test_a_mode_as_an_argument_is_refused(make, where):
+    with pytest.raises((TypeError, GradientError), match=f"^{where}.*self.training"):
+        make()
 
 
 def test_parameters_on_one_memory_that_are_not_one_array_are_refused():

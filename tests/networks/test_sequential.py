@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chainrule.layers import AddLayer, Affine, Identity, MatMul, MulLayer, ReLU, Sigmoid, Sum
-from chainrule.networks import Branch, Parallel, Sequential
+from chainrule.networks import Branch, Graph, Parallel, Sequential
 
 
 def shop():
@@ -133,6 +133,44 @@ class OldStyle:
     def backward(self, dout):
         self.grads[0][...] = self.x.T @ dout
         return dout @ self.params[0].T
+
+
+class BookRelu:
+    """The books' Relu, whose backward writes to the gradient it got."""
+
+    def forward(self, x):
+        self.mask = x <= 0
+        return np.where(self.mask, 0, x)
+
+    def backward(self, dout):
+        dout[self.mask] = 0
+        return dout
+
+
+class Shortcut(Graph):
+    """``x + relu(x)``, one call after the other."""
+
+    part_names = ("relu",)
+
+    def __init__(self, relu):
+        self.relu = relu
+
+    def connect(self, stack, x):
+        return stack.push(AddLayer(), x, stack.push(self.relu, x))
+
+
+def shortcut(relu):
+    return Sequential(Branch(2), Parallel(Identity(), relu), AddLayer())
+
+
+@pytest.mark.parametrize(
+    "net", [shortcut(BookRelu()), shortcut(Sequential(BookRelu())), Shortcut(BookRelu())]
+)
+def test_a_plain_class_that_writes_to_its_dout_spoils_no_other_gradient(net):
+    dout = np.ones((1, 4))
+    net.forward(np.array([[1.0, -1.0, 2.0, -2.0]]))
+    np.testing.assert_array_equal(net.backward(dout), [[2, 1, 2, 1]])
+    np.testing.assert_array_equal(dout, np.ones((1, 4)))
 
 
 def test_a_class_in_the_old_style_works_as_it_stands():

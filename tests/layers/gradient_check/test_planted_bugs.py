@@ -981,6 +981,22 @@ class CacheInTheModule(Layer):
         return 2 * dout * MODULE["x"]
 
 
+class Memory:
+    pass
+
+
+class CacheInAnObject(Layer):
+    def __init__(self):
+        self.memory = Memory()
+
+    def forward(self, x):
+        self.memory.x = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * dout * self.memory.x
+
+
 class RunningMean(Layer):
     """Right, once its mean is declared."""
 
@@ -1052,6 +1068,7 @@ LAWS = [
     (WrongBesideGreatNumbers, (X,), r"dx\[\d, \d\]: .*about 1x.*, in evaluation mode|nearly"),
     (CacheOnTheClass, (X,), "another instance of the class disturbs it"),
     (CacheInTheModule, (X,), "another instance of the class disturbs it"),
+    (CacheInAnObject, (X,), r"predict\(\) disturbs it; is a value kept in an object"),
     (
         RunningMean,
         (X,),
