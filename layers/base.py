@@ -240,7 +240,7 @@ class Layer:
             an array is read-only, or two values are given for one shared array; if `partial`, and
             nothing matches. Then nothing has changed.
         TypeError
-            If an array is masked.
+            If `state` is no mapping, or an array is masked.
         """
         mine, new = state_of(self), matched_state(self, state, partial)
         for key, value in new.items():

@@ -40,6 +40,11 @@ def matched_state(
         As by `Layer.load_state_dict`.
     """
     mine, name = state_of(layer), type(layer).__name__
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"{name}: the state is a {type(state).__name__}, expected a dict of arrays such as "
+            "state_dict() returns; net.load(path) reads a file"
+        )
     for key, value in state.items():
         check_unmasked(value, f"{name}: state {key!r}")
     new = {key: as_numpy(array) for key, array in state.items()}

@@ -789,6 +789,15 @@ def masked_state():
     ours.load_state_dict({k: np.ma.masked_equal(a, 0) for k, a in ours.state_dict().items()})
 
 
+@mistake(
+    TypeError,
+    "Sequential: the state is a str, expected a dict of arrays such as state_dict() returns; "
+    "net.load(path) reads a file",
+)
+def a_path_as_state():
+    net().load_state_dict("weights.npz")
+
+
 # ---- Files of weights ----------------------------------------------------------------------------
 
 
