@@ -361,7 +361,11 @@ class Layer:
                 check_same_kind(self, **{name: x, other: array})
         return x
 
-    if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute
+    if not TYPE_CHECKING:  # or type checkers would accept every misspelt attribute, and a call
+
+        def __call__(self, *inputs: Any) -> NoReturn:
+            name = type(self).__name__
+            raise TypeError(f"{name} is not callable: use its forward(...) or predict(...)")
 
         def __getattr__(self, name: str) -> NoReturn:
             # Only reached where the attribute does not exist, or its property found one missing.

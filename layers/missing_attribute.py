@@ -18,6 +18,10 @@ def missing_attribute(layer: Any, name: str) -> AttributeError:
         hint = ": it is a layer, not an array; its arrays are in params"
     elif name in ("append", "extend", "insert"):
         hint = ": its parts are fixed when it is made, such as Sequential(*layers, another)"
+    elif name in ("parameters", "named_parameters"):
+        hint = ": its trained arrays are in params, all arrays by name in state_dict()"
+    elif name == "zero_grad":
+        hint = ": backward() assigns the gradients, so there is nothing to set to zero"
     elif not name.startswith("__"):
         hint = "; if forward() sets it, call forward() first"
     return AttributeError(f"{type(layer).__name__} has no {name!r}{hint}", name=name, obj=layer)

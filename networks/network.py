@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from os import PathLike
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ..layers import Layer
 from ..layers.protocols import LayerLike
@@ -54,12 +54,6 @@ class Network(Layer):
         self.layers: tuple[Any, ...] = layers
         check_declared(self)
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Raise TypeError: a net has `forward` and `predict`."""
-        raise TypeError(
-            f"{type(self).__name__} is not callable: use net.forward(x) or net.predict(x)"
-        )
-
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -77,6 +71,14 @@ class Network(Layer):
         # A subclass that makes its own layers cannot be made of others.
         kind = next(c for c in type(self).__mro__ if c.__init__ is Network.__init__)  # type: ignore[misc]
         return kind(*self.layers[index])
+
+    if not TYPE_CHECKING:  # type checkers know that it is an error
+
+        def __setitem__(self, index: Any, layer: Any) -> NoReturn:
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}: its layers are fixed when it is made, such as {name}(*net[:-1], layer)"
+            )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters and buffers to a file ``.npz``; an old one is replaced at the end.

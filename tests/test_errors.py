@@ -17,10 +17,12 @@ from chainrule.layers import (
     Softmax,
     Tanh,
     check_gradients,
+    layer_laws,
     xavier_uniform,
 )
 from chainrule.networks import (
     SGD,
+    Adam,
     Branch,
     FunctionStack,
     Parallel,
@@ -493,6 +495,53 @@ def layer_for_a_matrix():
     Affine([[1.0]], [0.0]).T  # noqa: B018
 
 
+@mistake(TypeError, "MSELoss is not callable: use its forward(...) or predict(...)")
+def loss_for_a_function():
+    MSELoss()(X, X)
+
+
+@mistake(
+    TypeError,
+    "layer_laws: got Tanh(), expected a function that makes a layer, such as lambda: Tanh(...)",
+)
+def layer_for_a_factory():
+    layer_laws(Tanh(), X)
+
+
+@mistake(
+    AttributeError,
+    "Sequential has no 'parameters': its trained arrays are in params, all arrays by name in "
+    "state_dict()",
+)
+def parameters_of_pytorch():
+    net().parameters()
+
+
+@mistake(
+    AttributeError,
+    "Affine has no 'zero_grad': backward() assigns the gradients, so there is nothing to set to "
+    "zero",
+)
+def zero_grad_of_pytorch():
+    Affine([[1.0]], [0.0]).zero_grad()
+
+
+@mistake(
+    TypeError,
+    "Adam: lr is a list, expected a number; parameters are passed to step(params, grads)",
+)
+def parameters_to_the_optimizer():
+    Adam(net().params)
+
+
+@mistake(
+    TypeError,
+    "Sequential: its layers are fixed when it is made, such as Sequential(*net[:-1], layer)",
+)
+def another_last_layer():
+    net()[-1] = ReLU()
+
+
 @mistake(TypeError, "Tanh(): inputs[0] is a torch.Tensor, expected a NumPy array or a number")
 def tensor_of_another_library_to_check_with():
     tensor = type("Tensor", (), {"__module__": "torch", "__array__": lambda self: X})
@@ -615,7 +664,7 @@ def sparse_matrix():
     net().forward(csr_matrix(X))
 
 
-@mistake(TypeError, "Sequential is not callable: use net.forward(x) or net.predict(x)")
+@mistake(TypeError, "Sequential is not callable: use its forward(...) or predict(...)")
 def net_for_a_function():
     net()(X)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base import Layer
 from ..protocols import LayerLike
 from .errors import GradientError
 
@@ -133,7 +134,7 @@ def layer_laws(
     >>> from chainrule.layers import Tanh
     >>> layer_laws(Tanh, np.array([[0.5, -1.0], [2.0, 0.1]]))
     """
-    if not callable(layer_factory):
+    if isinstance(layer_factory, Layer) or not callable(layer_factory):
         raise TypeError(
             f"layer_laws: got {layer_factory!r}, expected a function that makes a layer, such as "
             f"lambda: {type(layer_factory).__name__}(...)"

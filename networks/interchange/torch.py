@@ -97,7 +97,8 @@ def to_torch(net: LayerLike, like: Mapping[str, Any] | None = None) -> dict[str,
                 found[module.keys[name]] = array
             elif name not in module.keys and array.any():
                 raise ValueError(
-                    f"to_torch: {prefix}{name} is not zero, but {module.place} has no {name}"
+                    f"to_torch: {prefix}{name} is not zero, but {module.place} has no {name}; if a "
+                    "BatchNorm follows, subtract the bias from its running_mean and set it to 0"
                 )
     return found
 
@@ -195,7 +196,9 @@ def _arrays(state_dict: Any, what: str) -> dict[str, Array]:
         try:
             arrays[key] = np.asarray(value)
         except TypeError as error:
-            raise TypeError(f"{what}: {key!r} is no NumPy array: {error}") from None
+            raise TypeError(
+                f"{what}: {key!r} is no NumPy array: {error}; tensor.float() has a dtype of NumPy's"
+            ) from None
     return arrays
 
 

@@ -55,6 +55,11 @@ class Optimizer:
     weight_decay: float = hyperparameter()
 
     def __init__(self, lr: float, weight_decay: float) -> None:
+        if isinstance(lr, list):
+            raise TypeError(
+                f"{type(self).__name__}: lr is a list, expected a number; "
+                "parameters are passed to step(params, grads)"
+            )
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
         self._moments: dict[int, Moments] = {}  # by the id of the parameter, which each holds

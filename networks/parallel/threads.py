@@ -55,8 +55,10 @@ class DataParallel(Network):
     first share and a Generator seeded from its state in each further share: equal seeds give equal
     bits for an equal number of threads.
 
-    Meanwhile BLAS is limited to one thread, because its threads would compete with these; see
-    `one_blas_thread`. Convolutional nets gain most. For the large matrix products of dense nets,
+    BLAS is limited to one thread, because its threads would compete with these: during each forward
+    and each backward, and throughout `Trainer.fit`. Around a loop of your own, of `train_step` or
+    `value_and_grads`, write ``with one_blas_thread():`` (of ``chainrule.networks.parallel``), or
+    less is gained. Convolutional nets gain most. For the large matrix products of dense nets,
     BLAS's own threads are faster.
     """
 

@@ -15,6 +15,7 @@ from chainrule.layers import (
     Affine,
     AveragePooling,
     BatchNorm,
+    Concatenate,
     Convolution,
     ConvolutionTranspose,
     Embedding,
@@ -24,11 +25,12 @@ from chainrule.layers import (
     MatMul,
     MaxPooling,
     ReLU,
+    Reverse,
     SelfAttention,
     Slice,
     Tanh,
 )
-from chainrule.networks import Sequential
+from chainrule.networks import Branch, Parallel, Sequential
 from chainrule.networks.interchange import from_torch, to_torch
 
 RNG = np.random.default_rng(0)
@@ -77,6 +79,13 @@ def recurrent(layer, module):
     )
 
 
+def both_directions(D, H, r, d):
+    forth, back = (LSTM.random(D, H, r, dtype=d) for _ in range(2))
+    return Sequential(
+        Branch(2), Parallel(forth, Sequential(Reverse(), back, Reverse())), Concatenate()
+    )
+
+
 NETS = {
     "dense": (
         lambda: nn.Sequential(
@@ -116,6 +125,13 @@ NETS = {
             *(AveragePooling(2), Flatten(), Affine.random(12, 3, r, dtype=d)),
         ),
         RNG.normal(size=(5, 2, 8, 10)),
+    ),
+    "both directions": (
+        lambda: Last(nn.LSTM(3, 5, num_layers=2, batch_first=True, bidirectional=True)),
+        lambda r, d: Sequential(
+            *(both_directions(3, 5, r, d), both_directions(10, 5, r, d), Slice(np.s_[:, -1])),
+        ),
+        RNG.normal(size=(4, 6, 3)),
     ),
     "RNN": recurrent(RNN, nn.RNN),
     "LSTM": recurrent(LSTM, nn.LSTM),

@@ -123,6 +123,30 @@ def test_a_module_without_bias():
         to_torch(ours, {"fc.weight": np.zeros((2, 1))})
 
 
+def test_a_bias_before_a_norm_becomes_part_of_its_mean():
+    rng = np.random.default_rng(0)
+    ours = Sequential(Convolution.random(1, 2, 3, rng), BatchNorm.identity(2))
+    like = {key: array for key, array in to_torch(ours).items() if key != "0.bias"}
+    ours[0].b[...] = 3, -4
+    x = rng.normal(size=(2, 1, 5, 5)).astype(np.float32)
+    before = ours.predict(x)
+    with pytest.raises(ValueError, match="subtract the bias from its running_mean and set it to 0"):
+        to_torch(ours, like)
+    ours[1].running_mean -= ours[0].b
+    ours[0].b[...] = 0
+    np.testing.assert_allclose(ours.predict(x), before, atol=1e-6)
+    assert to_torch(ours, like)["1.running_mean"].tolist() == [-3, 4]
+
+
+def test_a_dtype_that_numpy_does_not_have():
+    class Half:
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("Got unsupported ScalarType BFloat16")
+
+    with pytest.raises(TypeError, match=r"'0.weight' is no NumPy array: .*; tensor.float\(\) has"):
+        from_torch(net(), {"0.weight": Half()})
+
+
 def test_what_does_not_fit_is_listed_and_nothing_is_changed():
     ours = net()
     before, state = ours.state_dict(), to_torch(net(1))
