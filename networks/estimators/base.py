@@ -135,8 +135,15 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
                 "net(inputs, outputs, rng) that makes a new net"
             )
         make = self._dense if self.net is None else self.net
-        self.net_ = make(x.shape[1], self.n_outputs_, self._rng)
-        self.net_.map_arrays(lambda array: array.astype(x.dtype))
+        net = make(x.shape[1], self.n_outputs_, self._rng)
+        net.map_arrays(lambda array: array.astype(x.dtype))
+        came, expected = np.shape(net.predict(x[:1])), (1, self.n_outputs_)
+        if came != expected:
+            raise ValueError(
+                f"{type(self).__name__}: for one row the net returns the shape {came}, expected "
+                f"{expected}: one output per class, label or target"
+            )
+        self.net_ = net
 
     def _new_run(self) -> None:
         self._optimizer = self._new_optimizer()

@@ -30,7 +30,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     net : function ``net(inputs, outputs, rng)``, optional
         Makes a new net for D inputs and K outputs, and draws its weights from `rng`. Its inputs are
         rows (N, D); a net for images begins with `chainrule.layers.Reshape`. By default a dense
-        net described by the next two parameters.
+        net described by the next two parameters, with weights by `xavier_normal`.
     hidden_layer_sizes : int or sequence of int, default (100,)
         Units of each hidden layer of the default net.
     activation : {"relu", "tanh", "logistic", "identity"}, default "relu"

@@ -246,6 +246,22 @@ def test_what_does_not_fit_is_named(options, error, message):
         fast(NetRegressor, **options).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("make", "came"), [(NetClassifier, r"\(1, 4\)"), (NetRegressor, r"\(1, 2\)")]
+)
+def test_a_net_with_too_many_outputs_is_refused(make, came):
+    def net(inputs, outputs, rng):
+        return Sequential(Affine.random(inputs, outputs + 1, rng))
+
+    with pytest.raises(ValueError, match=f"{make.__name__}: for one row .* shape {came}, expected"):
+        fast(make, net=net).fit(*iris())
+
+
+def test_unscaled_inputs_start_from_a_loss_near_that_of_guessing():
+    model = NetClassifier(max_iter=1, random_state=5).fit(*load_iris(return_X_y=True))
+    assert model.loss_curve_[0] < 2  # that of guessing is log(3) = 1.1
+
+
 def test_weights_and_targets_that_do_not_fit_are_named():
     X, y = iris()
     for weights, message in [
