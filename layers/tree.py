@@ -242,7 +242,7 @@ def twin(layer: Any) -> Any:
     return copied(layer)
 
 
-_SHARED = {np.ndarray, np.random.Generator, int, float, bool, str, type(None)}
+_SHARED = {np.ndarray, int, float, bool, str, type(None)}
 
 
 def label(layer: object) -> str:
