@@ -23,7 +23,10 @@ from .evaluation import by_name
 
 def check_net(caller: str, net: Any) -> None:
     """Raise TypeError if the net is no layer, ValueError if it has no parameters."""
-    _check(isinstance(net, Layer), caller, "net", net, "a Layer such as Sequential(...)")
+    hint = "a Layer such as Sequential(...)"
+    if isinstance(getattr(net, "layers", None), dict):
+        hint = "Sequential(*net.layers.values()), to which the loss does not belong"
+    _check(isinstance(net, Layer), caller, "net", net, hint)
     if isinstance(net, Loss):
         raise TypeError(f"{caller}: net is the loss {net!r}; are net and loss swapped?")
     check_declared(net)

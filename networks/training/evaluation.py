@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -138,8 +139,20 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
                 f"{caller}: {name!r} names two metrics, or the loss and a metric; "
                 "give them different names: metrics={name: metric, ...}"
             )
+        if _first_argument(metric) == "y_true":
+            raise TypeError(
+                f"{caller}: the metric {name!r} takes the targets first, as scikit-learn's do; "
+                f"write metrics={{{name!r}: lambda y, t: {_name(metric)}(t, y)}}"
+            )
         named[name] = metric
     return named
+
+
+def _first_argument(function: Any) -> str:
+    try:
+        return next(iter(signature(function).parameters), "")
+    except (TypeError, ValueError):  # not written in Python
+        return ""
 
 
 def _name(metric: Any) -> str:

@@ -295,7 +295,7 @@ class Trainer:
         ------
         ValueError, TypeError
             If an argument is unsuitable, or the data do not match, are empty, are not finite
-            numbers, or are not those of the unfinished fit.
+            numbers, or have another number of rows than those of the unfinished fit.
         OSError
             If no file can be written at `checkpoint`.
         FloatingPointError

@@ -1,5 +1,7 @@
 """What Trainer and fit are given: everything wrong is told before the first step."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from small_training import data, trainer
@@ -131,6 +133,25 @@ def test_a_checkpoint_needs_an_optimizer_with_a_state(tmp_path):
     x, t = data(np.random.default_rng(1))
     with pytest.raises(TypeError, match="Still has no state_dict"):
         trainer(optimizer=Still()).fit(x, t, epochs=1, checkpoint=tmp_path / "run.npz")
+
+
+def test_a_metric_that_takes_the_targets_first():
+    def r2(y_true, y_pred, *, weights=None):
+        return 0.0
+
+    x, t = data(np.random.default_rng(1))
+    for metrics in ([r2], {"R2": r2}, [partial(r2, weights=1)]):
+        with pytest.raises(TypeError, match=r"'(r2|R2)' takes the targets first.*: r2\(t, y\)"):
+            trainer().fit(x, t, epochs=1, validation=(x, t), metrics=metrics)
+
+
+def test_a_net_of_the_books_is_told_how_its_layers_are_taken():
+    class TwoLayerNet:
+        def __init__(self):
+            self.layers = {"Affine1": Tanh()}
+
+    with pytest.raises(TypeError, match=r"expected Sequential\(\*net.layers.values\(\)\)"):
+        Trainer(TwoLayerNet(), MSELoss(), SGD(0.1), rng=np.random.default_rng(0))
 
 
 def test_a_metric_called_as_the_loss():
