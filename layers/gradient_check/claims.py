@@ -121,7 +121,8 @@ def numbers(says: str, value: Any, dtype: np.dtype[Any] | None) -> Array:
     if array.dtype.kind not in "fiub":
         raise GradientError(f"{says} of dtype {array.dtype}, expected real numbers")
     if dtype is not None and array.dtype != dtype and type(value) not in (int, float):
-        raise GradientError(f"{says} {array.dtype}, expected {dtype}, that of what went in")
+        hint = "; a layer keeps float32: np.zeros(..., dtype=x.dtype)" * (dtype == np.float32)
+        raise GradientError(f"{says} {array.dtype}, expected {dtype}, that of what went in{hint}")
     if not np.isfinite(array).all():
         index = tuple(np.argwhere(~np.isfinite(array))[0])
         raise GradientError(f"{says} {array[index]}" + f" at {element(index)}" * bool(index))

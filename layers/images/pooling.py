@@ -25,7 +25,10 @@ class _Pooling(Layer):
         size, pad = pair(name, "size", size, 1), pair(name, "pad", pad, 0)
         stride = pair(name, "stride", size if stride is None else stride, 1)
         if pad[0] >= size[0] or pad[1] >= size[1]:
-            raise ValueError(f"{name}: pad is {pad}, expected less than the size {size}")
+            raise ValueError(
+                f"{name}: pad is {pad}, expected less than the size {size}; height and width are "
+                f"one pair, {name}((height, width), stride, pad)"
+            )
         self.window = Window(size, stride, before=pad, after=pad)
 
     def expects(self, shape: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ...layers.nested import leaves
+from ...layers.nested import at, leaves
 from ..function_stack import FunctionStack
 from ..graph import Graph
 from ..values import Value, as_gradient
@@ -108,7 +108,8 @@ def draw(
     Raises
     ------
     TypeError
-        If the loss comes without t, or a function stack with inputs, names or a loss.
+        If a layer comes without inputs, the loss without t, or a function stack with inputs, names
+        or a loss.
     ValueError
         If there are more names than inputs and outputs, or the function stack is empty.
 
@@ -129,6 +130,8 @@ def draw(
         if inputs or names is not None or loss is not None:
             raise TypeError("draw(stack) takes no inputs, names or loss: they are in the stack")
         return _picture(net, (), ())
+    if not inputs:
+        raise TypeError("draw: the inputs are missing; give an example, as draw(net, x[:5])")
     if (loss is None) != (t is None):
         raise TypeError("draw: loss and t are given both or neither")
     net, loss = copy.deepcopy((net, loss))
@@ -172,6 +175,5 @@ def _input_names(net: Any, given: tuple[Any, ...]) -> list[str]:
         names = ["x"] if len(given) == 1 else [f"x{k + 1}" for k in range(len(given))]
     flat = []
     for name, value in zip(names, given, strict=False):
-        inside = sum(1 for _ in leaves(value))
-        flat += [name] if inside == 1 else [f"{name}[{k}]" for k in range(inside)]
+        flat += [name + at(path) for path, _ in leaves(value)]
     return flat

@@ -67,7 +67,8 @@ def to_onnx(net: Any, *example_inputs: Any) -> ModelProto:
     ModuleNotFoundError
         If the package onnx is not installed.
     TypeError
-        If a layer, such as a loss, has no counterpart; `onnx_operators` shows how to add one.
+        If there is no example input, or a layer, such as a loss, has no counterpart;
+        `onnx_operators` shows how to add one.
 
     Notes
     -----
@@ -80,6 +81,8 @@ def to_onnx(net: Any, *example_inputs: Any) -> ModelProto:
     except ModuleNotFoundError:
         message = "to_onnx needs onnx: pip install 'chainrule[onnx]'"
         raise ModuleNotFoundError(message, name="onnx") from None
+    if not example_inputs:
+        raise TypeError("to_onnx: the inputs are missing; give an example, as to_onnx(net, x[:1])")
     net = twin(net)
     for layer in layers_of(net):
         layer.training = False

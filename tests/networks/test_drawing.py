@@ -48,6 +48,16 @@ def shop():
     return Sequential(Parallel(fruit, Identity()), MulLayer())
 
 
+def test_inputs_are_named_by_their_place_in_the_nesting():
+    names = texts(draw(shop(), ((100, 2), (150, 3)), 1.1), "name")
+    assert set(names) == {"x1[0][0]", "x1[0][1]", "x1[1][0]", "x1[1][1]", "x2"}
+
+
+def test_a_layer_is_drawn_with_its_inputs():
+    with pytest.raises(TypeError, match=r"draw: the inputs are missing; give an example, as draw"):
+        draw(shop())
+
+
 def test_two_apples_with_tax():
     net = Sequential(Parallel(MulLayer(), Identity()), MulLayer())
     picture = draw(net, (100, 2), 1.1, names=["apple", "number", "tax", "price"])

@@ -115,6 +115,7 @@ def test_repr():
         (lambda: MaxPooling(0), "MaxPooling: size is 0, expected an integer of at least 1"),
         (lambda: MaxPooling((2, 2.5)), r"size is \(2, 2.5\)"),
         (lambda: AveragePooling(2, stride=0), "AveragePooling: stride is 0"),
+        (lambda: MaxPooling(2, 2, 2), r"pad is .* one pair, MaxPooling\(\(height, width\), stride"),
         (lambda: MaxPooling(2, pad=2), r"pad is \(2, 2\), expected less than the size \(2, 2\)"),
         (lambda: MaxPooling(2, pad=-1), "pad is -1, expected an integer of at least 0"),
     ],

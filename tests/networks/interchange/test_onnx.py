@@ -199,3 +199,8 @@ def test_without_onnx(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'chainrule\[onnx\]'"):
         to_onnx(Tanh(), x(4, 3))
+
+
+def test_an_example_input_is_needed():
+    with pytest.raises(TypeError, match=r"to_onnx: the inputs are missing; give an example"):
+        to_onnx(Tanh())
