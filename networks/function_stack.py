@@ -211,6 +211,8 @@ class FunctionStack:
         found: dict[int, tuple[Any, list[Any]]] = {}
         for call in self.calls:
             call._dparams = call.dparams  # since the layer itself gets the sum
+            if not all(hasattr(part, "param_names") for part in layers_of(call.ran)):  # in place
+                call._dparams = call.dparams and list(map(np.copy, call.dparams))
             for part, ran in zip(layers_of(call.layer), layers_of(call.ran), strict=True):
                 found.setdefault(id(part), (part, []))[1].append(ran)
         for layer, runs in found.values():
