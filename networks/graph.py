@@ -132,9 +132,6 @@ class Graph(Network):
                     "make it in __init__, as an attribute that part_names lists"
                 )
 
-    def __bool__(self) -> bool:
-        return True  # it has no length
-
     def __repr__(self) -> str:
         inside = (f"{name}={part!r}" for name, part in parts(self).items())
         return f"{type(self).__name__}({', '.join(inside)})"
