@@ -147,6 +147,12 @@ def test_each_call_keeps_its_own_parameter_gradients():
         np.testing.assert_array_equal(stack.calls[0].dparams[0], [[1, 1], [2, 2]])
         np.testing.assert_array_equal(stack.calls[1].dparams[0], [[1, 1], [2, 2]])
         np.testing.assert_array_equal(layer.dW, [[2, 2], [4, 4]])
+    stack.clear_gradients()
+    y.grad = np.ones((1, 2))
+    for call in reversed(stack.calls):  # by hand: each call's own, which nothing adds up
+        call.backward()
+    for call in stack.calls:
+        np.testing.assert_array_equal(call.dparams[0], [[1, 1], [2, 2]])
 
 
 def test_nets_that_share_an_inner_layer():
