@@ -155,25 +155,16 @@ def zero_own_grads(layer: LayerLike) -> None:
 
 
 def assign_summed_grads(layer: Any, copies: list[Any]) -> None:
-    """``dW`` = the sum of ``dW`` over copies of a layer, for the parameters that it itself has.
-
-    Raises
-    ------
-    TypeError
-        If the layer is of a class that is no Layer and has no list ``grads`` to write to.
-    """
+    """``dW`` = the sum of ``dW`` over copies of a layer, for the parameters that it itself has."""
     if getattr(layer, "frozen", False):
         return
     for name in getattr(layer, "param_names", ()):
         setattr(layer, f"d{name}", reduce(add, [getattr(copy, f"d{name}") for copy in copies]))
     if not hasattr(layer, "param_names") and own_params(layer):
-        if not isinstance(vars(layer).get("grads"), list):
-            raise TypeError(
-                f"{label(layer)}: called several times in one step, for which a class that is no "
-                "Layer needs a list of gradients: self.grads = [...]"
-            )
         grads = [copy.grads for copy in copies]
-        layer.grads[:] = [reduce(add, each) for each in zip(*grads, strict=True)]
+        totals = [reduce(add, each) for each in zip(*grads, strict=True)]
+        for grad, total in zip(layer.grads, totals, strict=True):
+            grad[...] = total  # the class may hold it under another name too
 
 
 def state(layer: LayerLike) -> dict[str, Any]:
@@ -220,8 +211,8 @@ def twin(layer: Any) -> Any:
         if is_layer(value):
             copies[id(value)] = new = copy.copy(value)
             own = getattr(value, "__dict__", {})
-            if type(grads := own.get("grads")) is list:  # which its backward writes to
-                copies.update((id(grad), np.copy(grad)) for grad in grads)
+            if not hasattr(value, "param_names"):  # its backward may write to its gradients
+                copies.update((id(grad), np.copy(grad)) for grad in getattr(value, "grads", ()))
             for name in {**own, **dict.fromkeys(getattr(value, "part_names", ()))}:
                 old = getattr(value, name)
                 if (mine := copied(old)) is not old:

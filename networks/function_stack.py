@@ -45,7 +45,9 @@ class FunctionStack:
     >>> y.data, x.grad
     (12, 7)
 
-    The same one call at a time:
+    The same one call at a time. The gradients of parameters are then those of each call alone,
+    ``call.dparams``; only `FunctionStack.backward` sums them where a layer was pushed several
+    times:
 
     >>> stack.clear_gradients()
     >>> y.grad = 1
@@ -90,7 +92,7 @@ class FunctionStack:
                 f"FunctionStack.value: got a {type(data).__name__}, expected a number, an array "
                 "or a tuple of them"
             )
-        return self.new_value(data, name)
+        return self._new_value(data, name)
 
     def push(self, layer: LayerLike, *values: Any) -> Any:
         """Call ``layer.forward`` with the data of the values, and push the call.
@@ -128,11 +130,11 @@ class FunctionStack:
             raise
         if out is None:
             raise missing_return(layer, "forward")
-        output = map_leaves(self.new_value, out) if type(out) is tuple else self.new_value(out)
+        output = map_leaves(self._new_value, out) if type(out) is tuple else self._new_value(out)
         self.calls.append(Call(layer, ran, inputs, output))
         return output
 
-    def backward(self, value: Any, dout: Any = 1, unneeded: tuple[Any, ...] = ()) -> None:
+    def backward(self, value: Any, dout: Any = 1) -> None:
         """Run the calls back from the last to the first, and set every value's gradient.
 
         Parameters
@@ -141,15 +143,16 @@ class FunctionStack:
             The value to differentiate.
         dout : number, array or tuple, default 1
             Upstream gradient, of the shape of `value`; 1 stands for ones.
-        unneeded : tuple of Value, optional
-            Inputs whose gradients are not needed: a call of these alone only computes the gradients
-            of its parameters.
 
         Raises
         ------
         TypeError, ValueError
             If `value` is not of this stack, or `dout` does not match it.
         """
+        self._back(value, dout, ())
+
+    def _back(self, value: Any, dout: Any, unneeded: tuple[Any, ...]) -> None:
+        """Run back; a call of unneeded inputs alone only gives its parameters' gradients."""
         mine = set(self.values)
         for _, leaf in leaves(value):
             data_of(leaf)
@@ -176,21 +179,8 @@ class FunctionStack:
         for value in self.values:
             value.grad = None
 
-    def new_value(self, data: Any, name: str | None = None) -> Value:
-        """Return anything as a value, without the checks of `value`.
-
-        Parameters
-        ----------
-        data : object
-            Its data.
-        name : str, optional
-            Its name in pictures.
-
-        Returns
-        -------
-        Value
-            What to push.
-        """
+    def _new_value(self, data: Any, name: str | None = None) -> Value:
+        """Return anything as a value, without the checks of `value`."""
         value = Value(data, name)
         self.values.append(value)
         return value
@@ -211,6 +201,8 @@ class FunctionStack:
         found: dict[int, tuple[Any, list[Any]]] = {}
         for call in self.calls:
             call._dparams = call.dparams  # since the layer itself gets the sum
+            if not all(hasattr(part, "param_names") for part in layers_of(call.ran)):  # in place
+                call._dparams = call.dparams and list(map(np.copy, call.dparams))
             for part, ran in zip(layers_of(call.layer), layers_of(call.ran), strict=True):
                 found.setdefault(id(part), (part, []))[1].append(ran)
         for layer, runs in found.values():

@@ -86,7 +86,7 @@ class Graph(Network):
         if "stack" not in vars(self):  # the first time, since __init__ need not call super()'s
             check_declared(self)
         self.stack = FunctionStack()
-        self.given = map_leaves(self.stack.new_value, inputs)
+        self.given = map_leaves(self.stack._new_value, inputs)
         try:
             self.result = self.connect(self.stack, *self.given)
         except Exception as error:
@@ -108,7 +108,7 @@ class Graph(Network):
         for part in layers_of(self)[1:]:
             if id(part) not in self.stack.pushed:
                 zero_own_grads(part)
-        self.stack.backward(self.result, as_gradient(self.result, dout, self), unneeded)
+        self.stack._back(self.result, as_gradient(self.result, dout, self), unneeded)
 
     def _gradient(self, value: Value) -> Any:
         """Return the gradient of an input: zeros if it does not reach the output."""
@@ -131,9 +131,6 @@ class Graph(Network):
                     "not reach, so that it would not be trained, saved or switched to evaluation: "
                     "make it in __init__, as an attribute that part_names lists"
                 )
-
-    def __bool__(self) -> bool:
-        return True  # it has no length
 
     def __repr__(self) -> str:
         inside = (f"{name}={part!r}" for name, part in parts(self).items())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import Any
 
 from ..layers import Layer
 from ..layers.protocols import LayerLike
-from ..layers.tree import is_layer, label
+from ..layers.tree import is_layer
 from ..layers.undeclared import check_declared
 from .files import read_npz, write_npz
-from .gradients import backward_of, is_nothing, missing_return, own_dout
+from .gradients import missing_return
 from .summary import Summary, summary
 
 
@@ -35,7 +34,6 @@ class Network(Layer):
     """
 
     part_names: tuple[str, ...] = ("layers",)
-    took: str  # the kinds of the layers' inputs in forward, "f" for floats
 
     def __init__(self, *layers: LayerLike) -> None:
         name = type(self).__name__
@@ -53,32 +51,6 @@ class Network(Layer):
                 )
         self.layers: tuple[Any, ...] = layers
         check_declared(self)
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.layers)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Network: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        """Return one layer, or a network of the same kind over a slice of them."""
-        if not isinstance(index, slice):
-            return self.layers[index]
-        # A subclass that makes its own layers cannot be made of others.
-        kind = next(c for c in type(self).__mro__ if c.__init__ is Network.__init__)  # type: ignore[misc]
-        return kind(*self.layers[index])
-
-    if not TYPE_CHECKING:  # type checkers know that it is an error
-
-        def __setitem__(self, index: Any, layer: Any) -> NoReturn:
-            name = type(self).__name__
-            raise TypeError(
-                f"{name}: its layers are fixed when it is made, such as {name}(*net[:-1], layer)"
-            )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters and buffers to a file ``.npz``; an old one is replaced at the end.
@@ -131,49 +103,6 @@ class Network(Layer):
             It shows itself at a prompt and in Jupyter.
         """
         return summary(self, *inputs)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
-
-    def gradient_of(self, i: int, dout: Any) -> Any:
-        """Run layer `i` back.
-
-        Parameters
-        ----------
-        i : int
-            Number of the layer.
-        dout : number, array, tuple or None
-            The gradient of its output.
-
-        Returns
-        -------
-        number, array, tuple or None
-            The gradient of its input.
-
-        Raises
-        ------
-        TypeError
-            If it is None although the input in forward held floats.
-        """
-        if dout is None or (type(dout) is tuple and is_nothing(dout)):
-            return backward_of(self.layers[i], dout)
-        gradient = self.layers[i].backward(own_dout(self.layers[i], dout))
-        if is_nothing(gradient) and self.took[i] == "f":
-            raise missing_return(self.layers[i], "backward")
-        return gradient
-
-    def note(self, error: Exception, layer: object) -> None:
-        """Add to an error where in the network it happened.
-
-        Parameters
-        ----------
-        error : Exception
-            The error.
-        layer : object
-            The layer of this network that raised it.
-        """
-        place = next(i for i, other in enumerate(self.layers) if other is layer)
-        error.add_note(f"in {type(self).__name__}, layer {place}: {label(layer)}")
 
 
 def call(layer: LayerLike, value: Any) -> Any:

@@ -9,11 +9,12 @@ from typing import Any
 from ..layers import Layer
 from ..layers.nested import kind
 from ..layers.tree import is_trained
+from .chain import Chain
 from .gradients import backward_params_of, missing_return
-from .network import Network, call
+from .network import call
 
 
-class Sequential(Network):
+class Sequential(Chain):
     """``out = f_n(... f_2(f_1(x)))``;  ``dx = b_1(... b_n(dout))``, each b its layer's backward.
 
     A tuple is spread into the arguments of the layer it goes to.
@@ -79,7 +80,7 @@ class Sequential(Network):
         return dout
 
 
-class Parallel(Network):
+class Parallel(Chain):
     """``out = (f_1(x_1), ..., f_n(x_n))``;  ``dx_i = b_i(dout_i)``, each b its layer's backward.
 
     Takes one input for each layer and returns a tuple; a tuple among the inputs is spread into

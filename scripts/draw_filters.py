@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 import digits
 import pictures
 from chainrule.layers import Convolution
-from chainrule.networks import Network
+from chainrule.networks import Network, Sequential
 
 
 def first_filters(net: Network) -> NDArray[Any]:
     """Return W of the first convolution, however deep it lies in the net."""
     layer: Any = net
-    while isinstance(layer, Network):
+    while isinstance(layer, Sequential):
         layer = layer[0]
     if not isinstance(layer, Convolution):
         raise SystemExit(f"the first layer is {layer!r}: give weights of --model conv or deep")

@@ -18,8 +18,10 @@ from ...layers.base import Array
 from ...layers.checks import as_count
 from ...layers.nested import leaves, map_leaves
 from ...layers.protocols import LayerLike
+from ..function_stack import FunctionStack
 from ..gradients import params_only
 from ..network import Network, call
+from ..values import Value
 from .shares import separate, shares
 
 
@@ -256,6 +258,8 @@ def _copy(net: Any, number: int) -> Any:
     def copied(value: Any) -> Any:
         if id(value) in parts:
             return value
+        if isinstance(value, FunctionStack | Value):  # of a Graph's last step
+            return value
         if hasattr(value, "__array_function__"):
             return memo.get(id(value), value)
         if type(value) in (list, tuple):
@@ -282,14 +286,9 @@ def _grads(layer: LayerLike) -> list[Array]:
 
 def _sum_gradients(shares: Sequence[_Share]) -> None:
     """Make the gradients of the first share's net those of the whole batch."""
-    for layer, *others in _layer_by_layer(shares):
-        for other in others:
-            if hasattr(layer, "param_names"):
-                for name in (f"d{name}" for name in layer.param_names):
-                    setattr(layer, name, getattr(layer, name) + getattr(other, name))
-            else:  # a list of arrays that the class keeps
-                for grad, term in zip(_grads(layer), _grads(other), strict=True):
-                    grad += term
+    if len(shares) > 1:
+        for layer, *others in _layer_by_layer(shares):
+            tree.assign_summed_grads(layer, [layer, *others])
 
 
 def _average_buffers(shares: Sequence[_Share]) -> None:

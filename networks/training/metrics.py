@@ -45,16 +45,11 @@ def accuracy(y: ArrayLike, t: ArrayLike, *, ignore_index: int | None = None) -> 
         If the shapes do not match, or there is one column: the decision threshold, 0 or 0.5,
         depends on the net.
     """
-    return top_k_accuracy(y, t, 1, ignore_index=ignore_index, caller="accuracy")
+    return _top_k("accuracy", y, t, 1, ignore_index)
 
 
 def top_k_accuracy(
-    y: ArrayLike,
-    t: ArrayLike,
-    k: int = 5,
-    *,
-    ignore_index: int | None = None,
-    caller: str = "top_k_accuracy",
+    y: ArrayLike, t: ArrayLike, k: int = 5, *, ignore_index: int | None = None
 ) -> float:
     """Return the fraction of the rows whose label is among the `k` largest entries.
 
@@ -70,8 +65,6 @@ def top_k_accuracy(
         Number of entries.
     ignore_index : int, optional
         Rows with this label are left out.
-    caller : str
-        What the errors begin with.
 
     Returns
     -------
@@ -85,6 +78,10 @@ def top_k_accuracy(
     ValueError
         If the shapes do not match, or there is one column.
     """
+    return _top_k("top_k_accuracy", y, t, k, ignore_index)
+
+
+def _top_k(caller: str, y: ArrayLike, t: ArrayLike, k: int, ignore_index: int | None) -> float:
     k = as_count(k, f"{caller}: k")
     scores, labels = _scores_and_labels(caller, y, t)
     if k == 1:

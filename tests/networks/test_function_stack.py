@@ -147,6 +147,12 @@ def test_each_call_keeps_its_own_parameter_gradients():
         np.testing.assert_array_equal(stack.calls[0].dparams[0], [[1, 1], [2, 2]])
         np.testing.assert_array_equal(stack.calls[1].dparams[0], [[1, 1], [2, 2]])
         np.testing.assert_array_equal(layer.dW, [[2, 2], [4, 4]])
+    stack.clear_gradients()
+    y.grad = np.ones((1, 2))
+    for call in reversed(stack.calls):  # by hand: each call's own, which nothing adds up
+        call.backward()
+    for call in stack.calls:
+        np.testing.assert_array_equal(call.dparams[0], [[1, 1], [2, 2]])
 
 
 def test_nets_that_share_an_inner_layer():
@@ -231,6 +237,38 @@ def test_a_class_of_the_books_style_pushed_twice():
     stack.backward(ys)
     np.testing.assert_allclose(layer.grads[0], 2 * (x.data.T @ np.ones((4, 2))))
     np.testing.assert_array_equal(layer.grads[1], [8, 8])
+
+
+class Named:
+    """A class of the books' style: its gradient is an attribute, and listed too."""
+
+    def __init__(self):
+        self.W, self.dW = np.eye(2), np.zeros((2, 2))
+        self.params, self.grads = [self.W], [self.dW]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW[...] = self.x.T @ dout
+        return dout @ self.W.T
+
+
+class Derived(Named):
+    grads = property(lambda self: [self.dW], lambda self, value: None)
+
+
+@pytest.mark.parametrize("kind", [Named, Derived])
+def test_gradients_of_another_name_are_summed_in_every_step(kind):
+    layer = kind()
+    for k in (1, 2):
+        stack = FunctionStack()
+        x = stack.value(np.full((1, 2), float(k)))
+        stack.backward((stack.push(layer, x), stack.push(layer, x)))
+        np.testing.assert_array_equal(layer.grads[0], np.full((2, 2), 2 * k))
+        for call in stack.calls:
+            np.testing.assert_array_equal(call.dparams[0], np.full((2, 2), k))
 
 
 def test_batch_norm_and_dropout_pushed_twice_move_one_state():

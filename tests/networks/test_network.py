@@ -7,6 +7,8 @@ from chainrule.layers import Affine, CrossEntropyLoss, Identity, Layer, ReLU, Si
 from chainrule.networks import (
     Adam,
     Branch,
+    DataParallel,
+    Graph,
     Parallel,
     Sequential,
     Trainer,
@@ -213,3 +215,20 @@ def test_the_old_name_of_the_residual_net_warns_and_works():
         old = deep_conv_net(np.random.default_rng(0), dtype=np.float64)
     new = residual_conv_net(np.random.default_rng(0), dtype=np.float64)
     assert all(map(np.array_equal, old.params, new.params))
+
+
+def test_every_net_is_true_and_only_layers_in_a_row_have_numbers():
+    affine = Affine(np.eye(2), np.zeros(2))
+
+    class Own(Graph):
+        part_names = ("affine",)
+
+        def __init__(self):
+            self.affine = affine
+
+    for net in (Sequential(), Parallel(), DataParallel(affine), Own()):
+        assert net
+    for net in (DataParallel(affine), Own()):
+        for read in (len, iter, list, lambda net: net[0]):
+            with pytest.raises(TypeError, match=type(net).__name__):
+                read(net)

@@ -25,6 +25,7 @@ from chainrule.layers import (
     LayerNorm,
     MatMul,
     MaxPooling,
+    MSELoss,
     MulLayer,
     ReLU,
     Reshape,
@@ -35,7 +36,7 @@ from chainrule.layers import (
     Tanh,
     layer_laws,
 )
-from chainrule.networks import Adam, Branch, Parallel, Sequential, Trainer
+from chainrule.networks import Adam, Branch, Graph, Parallel, Sequential, Trainer, value_and_grads
 from chainrule.networks.parallel import threads
 from chainrule.networks.parallel.threads import DataParallel, one_blas_thread
 
@@ -496,3 +497,42 @@ def test_without_threadpoolctl(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     with pytest.raises(ImportError, match="needs threadpoolctl: pip install threadpoolctl"):
         DataParallel(MulLayer())
+
+
+def test_a_net_whose_first_layers_are_frozen_trains_as_without_threads():
+    def net():
+        first = Affine.random(4, 3, np.random.default_rng(0))
+        return Sequential(first, ReLU(), Affine.random(3, 2, np.random.default_rng(1)))
+
+    x, t = np.random.default_rng(2).normal(size=(8, 4)), np.zeros((8, 2))
+    plain, parallel = net(), DataParallel(net(), threads=2)
+    for before in (False, True):  # with gradients that are left from before
+        for each in (plain, parallel):
+            each.unfreeze()
+            if before:
+                value_and_grads(each, MSELoss(), x, t)
+        plain[0].freeze()
+        parallel.layers[0].freeze()
+        both = [value_and_grads(each, MSELoss(), x, t)[1] for each in (plain, parallel)]
+        for grad, other in zip(*both, strict=True):
+            np.testing.assert_allclose(other, grad, rtol=1e-12)
+
+
+def test_a_share_of_a_graph_copies_nothing_of_the_last_step():
+    class Steep(Graph):
+        part_names = ("tower",)
+
+        def __init__(self):
+            self.tower = Affine.random(4, 3, np.random.default_rng(0))
+
+        def connect(self, stack, x):
+            return stack.push(self.tower, x)
+
+    net, x = Steep(), np.ones((4, 4))
+    net.forward(x)
+    copied = threads._copy(net, 1)
+    assert copied.stack is net.stack
+    assert copied.given[0] is net.given[0]
+    parallel = DataParallel(net, threads=2)
+    for _ in range(2):
+        np.testing.assert_array_equal(parallel.forward(x), net.tower.predict(x))
