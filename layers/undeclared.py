@@ -15,8 +15,16 @@ from .tree import label, layers_in, own_params, parts, walk
 _MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
 
 
-def check_declared(net: LayerLike) -> None:
+def check_declared(net: LayerLike, *, new: bool = True) -> None:
     """Raise if a net owns a layer or an array that it does not declare.
+
+    Parameters
+    ----------
+    net : Layer
+        The net, or a layer.
+    new : bool, default True
+        Whether its layers are new. In one that has run, the arrays that an object of no `Layer`
+        class holds may be what forward saved, and are not judged; `Watch` finds what is trained.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def check_declared(net: LayerLike) -> None:
         is_plain = not hasattr(layer, "param_names") and not hasattr(layer, "params")
         if is_plain or isinstance(layer, Layer):
             _check_parts(where, layer)
-        if is_plain:
+        if is_plain and new:
             _check_plain(where, layer)
         for k, param in enumerate(own_params(layer)):
             names = getattr(layer, "param_names", ())

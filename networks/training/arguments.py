@@ -29,7 +29,7 @@ def check_net(caller: str, net: Any) -> None:
     _check(isinstance(net, Layer), caller, "net", net, hint)
     if isinstance(net, Loss):
         raise TypeError(f"{caller}: net is the loss {net!r}; are net and loss swapped?")
-    check_declared(net)
+    check_declared(net, new=False)
     for name, array in state(net).items():
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             raise ValueError(f"{caller}: {name!r} of the net is read-only; train a copy of it")
@@ -49,7 +49,7 @@ def check_loss(caller: str, loss: Any) -> None:
     """Raise TypeError if the loss is no layer, ValueError if it has parameters to train."""
     hint = "a layer such as MSELoss(), with forward(y, t) and backward(dout)"
     _check(_has(loss, "forward", "backward"), caller, "loss", loss, hint)
-    check_declared(loss)
+    check_declared(loss, new=False)
     if params_of(loss):
         raise ValueError(
             f"{caller}: the loss has parameters, which would not be trained; make their layer a "

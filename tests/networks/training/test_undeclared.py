@@ -62,3 +62,26 @@ def test_before_the_first_declared_parameter(run, kind):
 
 def test_a_layer_without_backward_may_come_first():
     assert train(Sequential(Shift(), affine())) == 0
+
+
+class BookSigmoid:
+    """The books' style: what forward saved is an attribute of the constructor."""
+
+    def __init__(self):
+        self.out = None
+
+    def forward(self, x):
+        self.out = 1 / (1 + np.exp(-x))
+        return self.out
+
+    def backward(self, dout):
+        return dout * self.out * (1 - self.out)
+
+
+def test_what_a_plain_class_saved_in_forward_is_taken_for_no_parameter():
+    rng = np.random.default_rng(0)
+    net, x = Sequential(Affine.random(3, 4, rng), BookSigmoid()), np.ones((2, 3))
+    net.forward(x)
+    for _ in range(2):  # a second training goes on with the same net
+        trainer = Trainer(net, MSELoss(), SGD(0.1), rng=rng)
+        trainer.train_step(x, np.zeros((2, 4)))
