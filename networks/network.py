@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+import numpy as np
+
 from ..layers import Layer
 from ..layers.protocols import LayerLike
 from ..layers.tree import is_layer, label
@@ -158,7 +160,7 @@ class Network(Layer):
         if dout is None or (type(dout) is tuple and is_nothing(dout)):
             return backward_of(self.layers[i], dout)
         gradient = self.layers[i].backward(own_dout(self.layers[i], dout))
-        if is_nothing(gradient) and self.took[i] == "f":
+        if type(gradient) is not np.ndarray and is_nothing(gradient) and self.took[i] == "f":
             raise missing_return(self.layers[i], "backward")
         return gradient
 
