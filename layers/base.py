@@ -87,7 +87,7 @@ class Layer:
 
         A shared array is listed once; the arrays of frozen layers are left out.
         """
-        return params_of(self)
+        return params_of(layers_of(self))
 
     @property
     def grads(self) -> list[Array]:

@@ -80,25 +80,24 @@ def _add_layers(layer: LayerLike, found: dict[int, Any]) -> None:
     for name in getattr(layer, "part_names", ()):
         value = getattr(layer, name)
         for part in value if type(value) in (tuple, list) else (value,):
-            if not is_layer(part):
+            if getattr(part, "part_names", None) == () and not isinstance(part, type):
+                found[id(part)] = part
+            else:  # one with parts, of a class that is no Layer, or a list of layers
                 for _, inner in layers_in(part):
                     if id(inner) not in found:
                         _add_layers(inner, found)
-            elif id(part) not in found:
-                if getattr(part, "part_names", ()):
-                    _add_layers(part, found)
-                else:
-                    found[id(part)] = part
 
 
-def params_of(layer: LayerLike) -> list[Array]:
-    """Return the trained arrays of a layer and its parts, a shared one once."""
+def params_of(layers: list[Any]) -> list[Array]:
+    """Return the trained arrays of the layers that `layers_of` found, a shared one once."""
     found: dict[int, Array] = {}
-    for owner in layers_of(layer):
+    for owner in layers:
         names = getattr(owner, "param_names", None)
         if names == () or getattr(owner, "frozen", False):
             continue
-        for param in own_params(owner):
+        own: Any = own_params(owner) if names is None else names
+        for name in own:
+            param = name if names is None else getattr(owner, name)
             found[id(param)] = param
     return list(found.values())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+import numpy as np
+
 from ..layers.tree import label
 from .gradients import backward_of, is_nothing, missing_return, own_dout
 from .network import Network
@@ -76,7 +78,7 @@ class Chain(Network):
         if dout is None or (type(dout) is tuple and is_nothing(dout)):
             return backward_of(self.layers[i], dout)
         gradient = self.layers[i].backward(own_dout(self.layers[i], dout))
-        if is_nothing(gradient) and self.took[i] == "f":
+        if type(gradient) is not np.ndarray and is_nothing(gradient) and self.took[i] == "f":
             raise missing_return(self.layers[i], "backward")
         return gradient
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from ..layers import Layer
 from ..layers.nested import kind
 from ..layers.tree import is_trained
@@ -38,7 +40,7 @@ class Sequential(Chain):
         layer: Any = None
         try:
             for layer in self.layers:
-                took += kind(value)
+                took += value.dtype.kind if type(value) is np.ndarray else kind(value)
                 value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
                 if value is None:
                     raise missing_return(layer, "forward")

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..base import Array
 from ..protocols import LayerLike
-from ..tree import own_params, params_and_grads, params_of, walk
+from ..tree import layers_of, own_params, params_and_grads, params_of, walk
 
 
 class FrozenCopy:
@@ -43,7 +43,7 @@ class FrozenCopy:
 
     @property
     def params(self) -> list[Any]:
-        return params_of(self.layer)
+        return params_of(layers_of(self.layer))
 
     @property
     def grads(self) -> list[Any]:
@@ -59,7 +59,8 @@ def gradient_names(layer: LayerLike) -> list[str]:
         for k, param in enumerate(own_params(part)):
             name = f"grads[{k}]" if names is None else f"d{names[k]}"
             named.setdefault(id(param), prefix + name)
-    return [named.get(id(param), f"grads[{k}]") for k, param in enumerate(params_of(layer))]
+    params = params_of(layers_of(layer))
+    return [named.get(id(param), f"grads[{k}]") for k, param in enumerate(params)]
 
 
 def _held(layer: Any) -> Iterator[Any]:

@@ -50,7 +50,7 @@ def check_loss(caller: str, loss: Any) -> None:
     hint = "a layer such as MSELoss(), with forward(y, t) and backward(dout)"
     _check(_has(loss, "forward", "backward"), caller, "loss", loss, hint)
     check_declared(loss, new=False)
-    if params_of(loss):
+    if params_of(layers_of(loss)):
         raise ValueError(
             f"{caller}: the loss has parameters, which would not be trained; make their layer a "
             "part of the net, or freeze() it"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import FunctionType, MethodType, ModuleType, TracebackType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...layers.tree import layers_of, walk
+from ...layers.tree import walk
 
 _PLAIN = {np.ndarray, str, bytes, bool, int, float, frozenset, type(None)}
 _PLAIN |= {type(np.dtype(code)) for code in np.typecodes["Float"]}
@@ -54,19 +54,19 @@ def _search(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, np.ra
 
 
 class Rewind:
-    """Saves buffers and Generators while a block runs, and restores them if it raises.
+    """Saves the buffers and Generators of some layers, to restore them after an error.
 
     Parameters
     ----------
-    *nets : layers
-        A net, and what runs with it.
+    layers : list of layers
+        All that run: `layers_of` a net and its loss.
     """
 
-    def __init__(self, *nets: Any) -> None:
+    def __init__(self, layers: list[Any]) -> None:
         self.buffers = []
         self.states = []
         seen: set[int] = set()
-        for layer in layers_of(*nets):
+        for layer in layers:
             for name in getattr(layer, "buffer_names", ()):
                 array = getattr(layer, name)
                 self.buffers.append((array, array.copy()))
@@ -74,20 +74,8 @@ class Rewind:
                 if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
                     self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.back()
-
     def back(self) -> None:
-        """Restore their state at the beginning of the block."""
+        """Restore what was saved."""
         for array, copy in self.buffers:
             array[...] = copy
         for bits, state in self.states:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
-from ...layers.tree import layers_of
+from ...layers.tree import layers_of, params_of
 from ..gradients import (
     NonFiniteLossError,
     as_result,
@@ -176,11 +176,12 @@ class Trainer:
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         if first:
             warn_of_bytes("Trainer", self.net, x)
-        params = self.net.params
+        layers = layers_of(self.net)
+        params = params_of(layers)
         if params and not type(x) is type(t) is type(params[0]):
             x, t, weights = placed((x, t, weights), params[0])
-        rewind = Rewind(self.net, self.loss)
-        with rewind:  # after an error, buffers and Generators are as they were
+        rewind = Rewind([*layers, *layers_of(self.loss)])
+        try:
             step = watched_value_and_grads if first else value_and_grads
             try:
                 value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights, step)
@@ -199,6 +200,9 @@ class Trainer:
                 grads = clip_gradients(grads, self.max_norm, norm)
             if self.schedule is not None:
                 self.optimizer.lr = as_result("Trainer: schedule", self.schedule(self.steps))
+        except BaseException:
+            rewind.back()  # buffers and Generators are as they were
+            raise
         self.optimizer.step(params, grads)
         self.steps += 1
         return value
@@ -487,7 +491,8 @@ class Trainer:
     def _try(self, sets: dict[str, Batches], metrics: Metrics | None, monitor: str) -> None:
         """Evaluate a few rows, so that errors are reported before the training."""
         columns: list[str] | None = ["loss"]
-        with (rewind := Rewind(self.net, self.loss)):
+        rewind = Rewind(layers_of(self.net, self.loss))
+        try:
             for name, batches in sets.items():
                 try:
                     found = try_evaluation(self.net, self.loss, batches, metrics)
@@ -499,6 +504,7 @@ class Trainer:
                     columns = None
                 else:
                     columns += [f"{name}_{n}" for n in found]
-        rewind.back()
+        finally:
+            rewind.back()
         if sets and columns is not None and monitor not in columns:
             raise ValueError(f"Trainer.fit: monitor is {monitor!r}, expected one of {columns}")
