@@ -148,12 +148,18 @@ def main(argv: list[str] | None = None) -> int:
     commands = tasks(args.only, args.peers)
     if not commands:
         parser.error("none of these peers is installed and does one of these workloads")
+    # Before the measurements: what fails here must not lose them.
+    sizes = {
+        peer: machine.installed_bytes(IMPORTS[peer][1])
+        for name, peer in commands
+        if name == "import"
+    }
     try:
         results = rounds(commands, args)
     except KeyboardInterrupt:
         print("interrupted: nothing is written", file=sys.stderr)
         return 130  # as a shell calls a program after Ctrl-C
-    write(results, args)
+    write(results, args, sizes)
     return 0
 
 
@@ -177,7 +183,11 @@ def rounds(
     return results
 
 
-def write(results: dict[Task, list[dict[str, float]]], args: argparse.Namespace) -> None:
+def write(
+    results: dict[Task, list[dict[str, float]]],
+    args: argparse.Namespace,
+    sizes: dict[str, tuple[int, int]],
+) -> None:
     """Print the table, and write it and its picture."""
     peak = median(result["flops"] for result in results.pop(PEAK)) if PEAK in results else None
     record: dict[str, Any] = machine.describe() | {
@@ -192,11 +202,7 @@ def write(results: dict[Task, list[dict[str, float]]], args: argparse.Namespace)
         ),
     }
     if "import" in args.only:
-        record["installed_bytes"] = {
-            peer: machine.installed_bytes(IMPORTS[peer][1])
-            for name, peer in results
-            if name == "import"
-        }
+        record["installed_bytes"] = sizes
     print(report.text(record))
     args.out.mkdir(parents=True, exist_ok=True)
     table, part = args.out / "benchmark.json", args.out / "benchmark.json.part"
