@@ -5,7 +5,16 @@ import sys
 
 import pytest
 
-LATER = ("scipy", "numpy.random", "zipfile", "matplotlib", "tqdm", "pooch", "chainrule.datasets")
+LATER = (
+    "scipy",
+    "numpy.random",
+    "zipfile",
+    "urllib.request",
+    "matplotlib",
+    "tqdm",
+    "pooch",
+    "chainrule.datasets",
+)
 
 
 @pytest.mark.parametrize("package", ["chainrule.layers", "chainrule.networks"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from os import PathLike, fspath
-from pathlib import Path
+from os.path import splitext
 from typing import Any
 
 from ...layers.nested import at, leaves
@@ -49,9 +49,10 @@ class Picture:
         ImportError
             If cairosvg, or the library cairo that it needs, is missing.
         """
-        kind = Path(fspath(path)).suffix.lower()
+        kind = splitext(fspath(path))[1].lower()
         if kind == ".svg":
-            Path(path).write_text(self._text, encoding="utf-8")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self._text)
         elif kind == ".png":
             try:
                 import cairosvg

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
+from html import escape
 
 from .layout import Layout
 from .nodes import LEADING, Edge, Node, names_width

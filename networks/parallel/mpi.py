@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -221,7 +220,9 @@ class Ranks:
         """Raise RankError on all ranks unless they have the same parameters, bit for bit."""
         if self.size == 1:
             return
-        mine = {n: hashlib.blake2b(a.tobytes()).digest() for n, a in state(net).items()}
+        from hashlib import blake2b
+
+        mine = {n: blake2b(a.tobytes()).digest() for n, a in state(net).items()}
         first, *others = self.comm.allgather(mine)
         for rank, theirs in enumerate(others, 1):
             if wrong := [n for n in first | theirs if first.get(n) != theirs.get(n)]:
