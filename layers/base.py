@@ -7,16 +7,15 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .checks import check_real, check_unmasked
+from .device import Array as Array
 from .device import as_numpy, check_same_kind, is_elsewhere, moved
 from .matched_state import matched_state
 from .missing_attribute import missing_attribute
 from .tree import layers_of, own_params, params_and_grads, params_of, twin, walk
 from .tree import state as state_of
-
-Array = NDArray[Any]
 
 
 class Layer:

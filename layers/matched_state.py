@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .checks import check_unmasked
-from .device import as_numpy
+from .device import Array, as_numpy
 from .tree import state as state_of
-
-Array = NDArray[Any]
 
 
 def matched_state(

@@ -11,11 +11,9 @@ from types import MethodType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .device import Array
 from .protocols import LayerLike
-
-Array = NDArray[Any]
 
 
 def is_layer(thing: Any) -> bool:
@@ -193,6 +191,9 @@ def state(layer: LayerLike) -> dict[str, Any]:
     return found
 
 
+_SHARED = {np.ndarray, int, float, bool, str, type(None)}
+
+
 def twin(layer: Any) -> Any:
     """Return a copy of a layer and of all its parts that shares their arrays and Generators.
 
@@ -230,9 +231,6 @@ def twin(layer: Any) -> Any:
         return new
 
     return copied(layer)
-
-
-_SHARED = {np.ndarray, int, float, bool, str, type(None)}
 
 
 def label(layer: object) -> str:

@@ -100,7 +100,7 @@ class Network(Layer):
         Returns
         -------
         str
-            It shows itself at a prompt and in Jupyter.
+            It shows itself in the interpreter and in Jupyter.
         """
         return summary(self, *inputs)
 

@@ -10,7 +10,7 @@ from ..layers.tree import label, own_params, twin, walk
 
 
 class Summary(str):
-    """A text that shows itself as it prints, also at a prompt and in Jupyter."""
+    """A text that shows itself as it prints, also in the interpreter and in Jupyter."""
 
     __slots__ = ()
 
