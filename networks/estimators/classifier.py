@@ -167,6 +167,23 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         outputs = self._outputs(X)
         return (Sigmoid() if self._several else Softmax()).forward(outputs)
 
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return the logits; for two classes, the second's minus the first's.
+
+        Parameters
+        ----------
+        X : array of shape (N, D)
+            Inputs.
+
+        Returns
+        -------
+        array of shape (N, K), for two classes (N,)
+            Above 0 where `predict` returns the second class, or the label.
+        """
+        outputs = self._outputs(X)
+        two = len(self.classes_) == 2 and not self._several
+        return outputs[:, 1] - outputs[:, 0] if two else outputs
+
     def _targets(self, y: Array, dtype: Any, known: bool) -> Array:
         name = type(self).__name__
         check_classification_targets(y)
