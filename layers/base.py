@@ -91,7 +91,7 @@ class Layer:
     @property
     def grads(self) -> list[Array]:
         """The gradients of `params` from the latest `backward`, summed for shared arrays."""
-        return params_and_grads(self)[1]
+        return params_and_grads(layers_of(self))[1]
 
     def walk(self) -> Iterator[tuple[str, Any]]:
         """Iterate over this layer and all below it.

@@ -75,7 +75,7 @@ class CrossEntropyLoss(Loss):
         total = p.sum(axis=-1)
         p /= total[..., None]
         self.p, self.t, self.places, self.share = p, t, places, share
-        return float(((np.log(total) - picked) * share).sum(dtype=np.float64))
+        return float(((np.log(total) - picked) * share).sum())
 
     def backward(self, dout: Any = 1.0) -> Array:
         share = self.as_scale(dout) * self.share
@@ -94,13 +94,13 @@ class CrossEntropyLoss(Loss):
         if self.ignore_index is not None:
             kept = t != self.ignore_index
             t = np.where(kept, t, 0)
-        if (t < 0).any() or (t >= classes).any():
+        t = t.astype(np.intp, copy=False)
+        if t.astype(np.uintp).max() >= classes:  # a negative label is huge there
             place = tuple(map(int, np.argwhere((t < 0) | (t >= classes))[0]))
             raise ValueError(
                 f"{self!r}: label t[{', '.join(map(str, place))}] is {t[place]}, "
                 f"expected 0 to {classes - 1}"
             )
-        t = t.astype(np.intp, copy=False)
         if kept is None and self.class_weights is None:
             return t, weights
         plain = self.class_weights is None

@@ -85,7 +85,7 @@ class Loss(Layer):
 
     def as_scale(self, dout: Any) -> float:
         """Return the upstream gradient, which must be a number."""
-        if not isinstance(dout, float | int) and np.shape(dout) != ():
+        if type(dout) is not float and np.shape(dout) != ():
             raise ValueError(f"{self!r}: dout has shape {np.shape(dout)}, expected a number")
         return float(dout)
 

@@ -100,23 +100,27 @@ def params_of(layers: list[Any]) -> list[Array]:
     return list(found.values())
 
 
-def params_and_grads(layer: LayerLike) -> tuple[list[Array], list[Array]]:
-    """Return the trained arrays and their gradients; those of a shared array are summed."""
-    params: dict[int, Array] = {}
-    grads: dict[int, Array] = {}
-    for owner in layers_of(layer):
+def params_and_grads(layers: list[Any]) -> tuple[list[Array], list[Array]]:
+    """Return `params_of` some layers and their gradients; those of a shared array are summed."""
+    params: list[Array] = []
+    grads: list[Array] = []
+    for owner in layers:
         names = getattr(owner, "param_names", None)
         if names == () or getattr(owner, "frozen", False):
             continue
-        for k, name in enumerate(own_params(owner) if names is None else names):
-            if names is None:  # an object of a class that is no Layer
-                param, grad = name, owner.grads[k]
-            else:
-                param, grad = getattr(owner, name), getattr(owner, "d" + name)
-            key = id(param)
-            grads[key] = grads[key] + grad if key in params else grad
-            params[key] = param
-    return list(params.values()), list(grads.values())
+        if names is None:  # an object of a class that is no Layer
+            own = own_params(owner)
+            params += own
+            grads += [owner.grads[k] for k in range(len(own))]
+        else:
+            params += [getattr(owner, name) for name in names]
+            grads += [getattr(owner, "d" + name) for name in names]
+    if len({*map(id, params)}) == len(params):
+        return params, grads
+    sums: dict[int, Array] = {}
+    for param, grad in zip(params, grads, strict=True):
+        sums[id(param)] = sums[id(param)] + grad if id(param) in sums else grad
+    return list({id(param): param for param in params}.values()), list(sums.values())
 
 
 def own_params(layer: LayerLike) -> list[Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers.protocols import LayerLike
-from ..layers.tree import label, params_and_grads, set_zero_grads
+from ..layers.tree import label, layers_of, params_and_grads, set_zero_grads
 from .gradients import backward_params_of, own_dout
 from .values import add_gradient, grad_of, one_per_input
 
@@ -41,7 +41,7 @@ class Call:
         """The gradients of the layer's parameters from this call alone; None before `backward`."""
         if self.dout is None or self._dparams is not None:
             return self._dparams
-        return params_and_grads(self.ran)[1]
+        return params_and_grads(layers_of(self.ran))[1]
 
     def backward(self) -> None:
         """``dinputs = layer.backward(dout)``, added to the gradients of the inputs.

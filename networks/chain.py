@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 
+from ..layers.base import Layer
 from ..layers.tree import label
-from .gradients import backward_of, is_nothing, missing_return, own_dout
+from .gradients import backward_of, is_nothing, missing_return
 from .network import Network
 
 
@@ -75,11 +76,14 @@ class Chain(Network):
         TypeError
             If it is None although the input in forward held floats.
         """
-        if dout is None or (type(dout) is tuple and is_nothing(dout)):
-            return backward_of(self.layers[i], dout)
-        gradient = self.layers[i].backward(own_dout(self.layers[i], dout))
-        if type(gradient) is not np.ndarray and is_nothing(gradient) and self.took[i] == "f":
-            raise missing_return(self.layers[i], "backward")
+        layer = self.layers[i]
+        if type(dout) is np.ndarray and isinstance(layer, Layer):
+            gradient = layer.backward(dout)
+        else:
+            gradient = backward_of(layer, dout)
+        missing = type(gradient) is not np.ndarray and is_nothing(gradient)
+        if missing and self.took[i] == "f" and not is_nothing(dout):
+            raise missing_return(layer, "backward")
         return gradient
 
     def note(self, error: Exception, layer: object) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from ..layers.base import Array, Layer
 from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike, LossLike
-from ..layers.tree import is_trained, label, params_and_grads, set_zero_grads
+from ..layers.tree import label, layers_of, params_and_grads, set_zero_grads
 from ..layers.undeclared import Watch
 
 
@@ -59,6 +59,15 @@ def value_and_grads(
     (9.0, [array([[ 6.],
            [12.]]), array([6.])])
     """
+    value = backpropagate(net, loss, x, t, weights)
+    return value, params_and_grads(layers_of(net))[1]
+
+
+def backpropagate(net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None) -> float:
+    """Return the loss, and leave the gradients in the layers, where `params_and_grads` reads them.
+
+    See `value_and_grads`.
+    """
     y = net.forward(*x) if type(x) is tuple else net.forward(x)
     value = loss_of(loss, y, t, weights)
     if not isfinite(value):
@@ -67,16 +76,16 @@ def value_and_grads(
     if is_nothing(dy):
         raise missing_return(loss, "backward")
     params_only(net)(dy)
-    return value, params_and_grads(net)[1]
+    return value
 
 
-def watched_value_and_grads(
+def watched_backpropagate(
     net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None
-) -> tuple[float, list[Array]]:
-    """Return `value_and_grads`, and look for parameters that a layer trains but does not declare.
+) -> float:
+    """`backpropagate`, and look for parameters that a layer trains but does not declare.
 
     For the first step of a training: it runs on a copy of the batch, and back through every layer,
-    since `value_and_grads` leaves out those before the first declared parameter.
+    since `backpropagate` leaves out those before the first declared parameter.
 
     Raises
     ------
@@ -84,12 +93,12 @@ def watched_value_and_grads(
         If there is such a parameter; it names what to declare.
     """
     watch = Watch(net, loss)
-    value, grads = value_and_grads(net, loss, *copy.deepcopy((x, t)), weights)
+    value = backpropagate(net, loss, *copy.deepcopy((x, t)), weights)
     with suppress(NotImplementedError):  # a layer without backward trains nothing
         net.backward(loss.backward(1.0))
     if undeclared := watch.undeclared():
         raise TypeError(undeclared)
-    return value, grads
+    return value
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -160,8 +169,8 @@ def is_nothing(dout: Any) -> bool:
 
 
 def backward_params_of(layer: LayerLike, dout: Any) -> None:
-    """Assign the gradients of a layer's parameters, if it has any, without that of its input."""
+    """Assign the gradients of a trained layer's parameters, without that of its input."""
     if is_nothing(dout):
         set_zero_grads(layer)
-    elif is_trained(layer):
+    else:
         params_only(layer)(own_dout(layer, dout))

@@ -40,8 +40,12 @@ class Sequential(Chain):
         layer: Any = None
         try:
             for layer in self.layers:
-                took += value.dtype.kind if type(value) is np.ndarray else kind(value)
-                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+                if type(value) is np.ndarray:
+                    took += value.dtype.kind
+                    value = layer.forward(value)
+                else:
+                    took += kind(value)
+                    value = call(layer, value)
                 if value is None:
                     raise missing_return(layer, "forward")
         except Exception as error:
@@ -104,7 +108,12 @@ class Parallel(Chain):
 
     def backward_params(self, dout: Any) -> None:
         """Assign the gradients of the parameters, without those of the inputs."""
-        self._each(lambda i, d: backward_params_of(self.layers[i], d), self._douts(dout))
+
+        def back(i: int, dout: Any) -> None:
+            if is_trained(self.layers[i]):
+                backward_params_of(self.layers[i], dout)
+
+        self._each(back, self._douts(dout))
 
     def _each(self, apply: Callable[[int, Any], Any], values: tuple[Any, ...]) -> Any:
         results = []

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from ..base import Array
 from ..nested import at, leaves, map_leaves
 from ..protocols import LayerLike
-from ..tree import params_and_grads, walk
+from ..tree import layers_of, params_and_grads, walk
 from ..undeclared import Watch, check_declared
 from .claims import Claim, element, input_claims, is_float, numbers, parameter_claims, title
 from .errors import GradientError
@@ -143,14 +143,14 @@ def _comparing(kind: Any, name: str) -> type:
     def backward(self: Any, *dout: Any) -> Any:
         self.__class__ = kind
         before, result = _copied(dout), self.backward(*dout)
-        expected = _copied(tuple(params_and_grads(self)[1]))
+        expected = _copied(tuple(params_and_grads(layers_of(self))[1]))
         for _, part in walk(self):
             for param in getattr(part, "param_names", ()):
                 setattr(part, f"d{param}", np.full_like(getattr(part, param), np.nan))
         with under(name, "called with what came to backward"):
             self.backward_params(*dout)
         require_same(f"{name} writes into dout", before, dout, exact=True)
-        names, came = gradient_names(self), tuple(params_and_grads(self)[1])
+        names, came = gradient_names(self), tuple(params_and_grads(layers_of(self))[1])
         for label, grad in zip(names, came, strict=True):
             if np.isnan(grad).all() and np.size(grad):
                 raise GradientError(f"{name} assigned no {label}")

@@ -47,7 +47,7 @@ class FrozenCopy:
 
     @property
     def grads(self) -> list[Any]:
-        return params_and_grads(self.layer)[1]
+        return params_and_grads(layers_of(self.layer))[1]
 
 
 def gradient_names(layer: LayerLike) -> list[str]:

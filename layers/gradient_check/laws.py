@@ -11,7 +11,7 @@ import numpy as np
 from ..base import Array
 from ..nested import leaves, map_leaves
 from ..protocols import LayerLike
-from ..tree import params_and_grads, state, twin
+from ..tree import layers_of, params_and_grads, state, twin
 from .behaviour import (
     another,
     as_floats,
@@ -73,10 +73,10 @@ def _check_two_instances(
     if "rng" in [p.name for p in arguments_of(layer_factory)]:
         require_same(f"{name}: two layers made with equal Generators disagree", out, then)
     dout = random_like(out, rng)
-    before = layer.backward(dout), *(np.copy(g) for g in params_and_grads(layer)[1])
+    before = layer.backward(dout), *(np.copy(g) for g in params_and_grads(layers_of(layer))[1])
 
     def require_undisturbed(by: str) -> None:
-        after = layer.backward(dout), *params_and_grads(layer)[1]
+        after = layer.backward(dout), *params_and_grads(layers_of(layer))[1]
         require_same(f"{name}: {by}", before, after, None, rounding_of(dout))
 
     text = "disturbs it; is a value kept in"

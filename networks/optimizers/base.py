@@ -95,16 +95,18 @@ class Optimizer:
             self._begin(params)
         if self.weight_decay:
             grads = self._decay(params, grads)
-        steps = self.t
+        steps, slots = self.t, len(self.slots)
         for p, g in zip(params, grads, strict=True):
-            moments = self._moments[id(p)]
-            moments.t = self.t = moments.t + 1
+            own = self._moments[id(p)]
+            if len(own.arrays) != slots:  # at the first step, or since momentum was set
+                own.arrays = [np.zeros_like(p, _wide(p)) for _ in range(slots)]
+            own.t = self.t = own.t + 1
             if p.itemsize == 2:
                 g = g.astype(_wide(g))
             if p.size <= _BLOCK:
-                self._update(p, g, *moments.arrays)
+                self._update(p, g, *own.arrays)
             else:
-                for block in _blocks(p, g, *moments.arrays):
+                for block in _blocks(p, g, *own.arrays):
                     self._update(*block)
         self.t = steps + 1
 
@@ -271,16 +273,13 @@ class Optimizer:
 
     def _knows(self, params: Sequence[Array], grads: Sequence[Array]) -> bool:
         """Whether there are moments for all parameters, and the gradients have their shapes."""
-        if self._loaded or not (type(params) is type(grads) is list and len(params) == len(grads)):
+        if self._loaded or not type(params) is type(grads) is list:
             return False
-        slots = len(self.slots)
-        for p, g in zip(params, grads, strict=True):
-            moments = self._moments.get(id(p))
-            if moments is None or len(moments.arrays) != slots:
-                return False
-            if p.shape != getattr(g, "shape", None):
-                return False
-        return True
+        try:
+            fit = [p.shape for p in params] == [g.shape for g in grads]
+        except AttributeError:
+            return False
+        return fit and self._moments.keys() >= {*map(id, params)}
 
     def _check_arguments(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
@@ -289,12 +288,10 @@ class Optimizer:
         self.check_fits(params)
 
     def _begin(self, params: Sequence[Array]) -> None:
-        """Give moments to the parameters that have none."""
+        """Give the loaded moments to the parameters, and new ones to those that have none."""
         self._bind(params)
         for p in params:
-            moments = self._moments.setdefault(id(p), Moments(p, [], 0))
-            if len(moments.arrays) != len(self.slots):
-                moments.arrays = [np.zeros_like(p, _wide(p)) for _ in self.slots]
+            self._moments.setdefault(id(p), Moments(p, [], 0))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Find the parameters again, which a deep copy or a pickle has given other ids."""

@@ -10,8 +10,7 @@ import numpy as np
 from ...layers.base import Array
 from ...layers.nested import map_leaves
 from ...layers.protocols import LayerLike, LossLike
-from ...layers.tree import layers_of, state
-from ..gradients import value_and_grads
+from ...layers.tree import layers_of, params_and_grads, params_of, state
 from ..mean_loss import Part, parts_of, rows_of
 from .shares import separate, shares
 
@@ -71,21 +70,23 @@ class Ranks:
         found = shares(n, self.size)
         return found[self.rank] if self.rank < len(found) else slice(n, n)
 
-    def value_and_grads(
+    def gradients(
         self,
+        step: Callable[..., float],
+        layers: list[Any],
         net: Any,
         loss: Any,
         x: Any,
         t: Any,
-        weights: Any = None,
-        step: Callable[..., tuple[float, list[Array]]] = value_and_grads,
-    ) -> tuple[float, list[Array]]:
-        """Return the loss and the gradients of a batch of which each rank has some rows.
+        weights: Any,
+    ) -> tuple[float, list[Array], list[Array]]:
+        """Return the loss, parameters and gradients of a batch of which each rank has some rows.
 
         ``dW = sum_r total_r dW_r / sum_r total_r``, where ``total_r`` is what the mean of rank r is
         divided by; with ``reduction="sum"`` just the sum. The buffers become the means over the
         ranks, weighted by rows. One Allreduce carries all of it. The layers keep the gradients of
-        this rank's rows. `step` is what each rank calls for its own.
+        this rank's rows. `step` is what each rank calls for its own, such as `backpropagate`;
+        `layers` are those of the net.
 
         Raises
         ------
@@ -95,13 +96,13 @@ class Ranks:
             If the losses of a `SumLoss` do not divide by totals in the same proportion.
         """
         if self.size == 1:
-            return step(net, loss, x, t, weights)
-        rows, params, buffers = rows_of(t), net.params, _buffers(net, loss)
+            return step(net, loss, x, t, weights), *params_and_grads(layers)
+        rows, params, buffers = rows_of(t), params_of(layers), _buffers(net, loss)
         before = [buffer.copy() for buffer in buffers]
         value, grads, error = 0.0, [np.zeros_like(p) for p in params], None
         try:
             if rows:
-                value, grads = step(net, loss, x, t, weights)
+                value, (_, grads) = step(net, loss, x, t, weights), params_and_grads(layers)
         except Exception as caught:  # reported to the others, and raised below
             error, rows = caught, 0
         parts = parts_of(loss, value, rows)
@@ -123,7 +124,7 @@ class Ranks:
         grads = sums[: len(params)]
         for grad in grads:
             grad /= divisor
-        return sum(factor * part for factor, part, _ in self._parts), grads
+        return sum(factor * part for factor, part, _ in self._parts), params, grads
 
     def parts(self, loss: LossLike, value: float, t: Any) -> tuple[list[Part], int]:
         """Return `parts_of` the latest step's loss and its rows, over all ranks."""

@@ -15,7 +15,7 @@ from ...layers.base import Array
 from ...layers.checks import as_count, check_real
 from ...layers.device import moved
 from ...layers.nested import at, leaves, map_leaves
-from ...layers.tree import layers_of, own_params
+from ...layers.tree import own_params
 
 Batch = tuple[Any, Any, Any]  # x, t, and the samples' weights or None
 Share = Callable[[int], slice]  # from a number of rows to those of a rank
@@ -236,9 +236,12 @@ def placed(value: Any, home: Any) -> Any:
     return value if home is None else map_leaves(lambda leaf: moved(leaf, home), value)
 
 
-def home_of(net: Any) -> Any:
-    """Return the net's first parameter, frozen or not; None if it has none."""
-    return next((param for layer in layers_of(net) for param in own_params(layer)), None)
+def home_of(layers: list[Any]) -> Any:
+    """Return the first parameter of a net's layers, frozen or not; None if they have none."""
+    for layer in layers:
+        if getattr(layer, "param_names", None) != () and (params := own_params(layer)):
+            return params[0]
+    return None
 
 
 def nonfinite(array: Array) -> str:

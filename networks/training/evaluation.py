@@ -14,7 +14,7 @@ from ...layers.base import Layer
 from ...layers.device import as_numpy
 from ...layers.nested import map_leaves
 from ...layers.protocols import LayerLike, LossLike
-from ...layers.tree import twin
+from ...layers.tree import layers_of, twin
 from ..gradients import as_result, loss_of
 from ..mean_loss import MeanLoss, parts_of, rows_of
 from ..parallel.mpi import Ranks
@@ -40,7 +40,7 @@ def evaluate(
     """
     ranks, loss = ranks or Ranks(), twin(loss)
     Layer.eval(loss)
-    home, mean = home_of(net), MeanLoss()
+    home, mean = home_of(layers_of(net)), MeanLoss()
     named = by_name(batches.caller, metrics if metrics is not None else ())
     outputs: list[Any] = []
     targets: list[Any] = []

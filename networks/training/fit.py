@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.tree import layers_of
 from ..mean_loss import MeanLoss, rows_of
 from .batches import Batch, Batches, as_batch, cast, home_of
 from .evaluation import Metrics, evaluate
@@ -172,7 +173,7 @@ class Fit:
 
     def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
         run, trainer, ranks = self.run, self.trainer, self.trainer.ranks
-        home = home_of(trainer.net)
+        home = home_of(layers_of(trainer.net))
         order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
         loss = MeanLoss(run.sums)
         batches = self._batches(order)

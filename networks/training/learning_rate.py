@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...layers.checks import as_count, as_number
+from ...layers.tree import layers_of
 from .batches import Batch, Batches, cast, home_of
 from .figure import new_figure
 
@@ -73,7 +74,7 @@ def learning_rate_range(
     trial.schedule = None
     trial.net.train()
     curve = LearningRateCurve([], [])
-    home = home_of(trial.net)
+    home = home_of(layers_of(trial.net))
     batches: Iterator[Batch] = iter(())
     for rate in np.geomspace(lowest, highest, steps).tolist():
         batch = next(batches, None)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...layers.base import Array
 from ...layers.device import as_numpy, moved
 from ...layers.tree import layers_of
-from ..gradients import NonFiniteLossError, value_and_grads, watched_value_and_grads
+from ..gradients import NonFiniteLossError, backpropagate, watched_backpropagate
 from .arguments import check_minimize, warn_of_bytes
 from .batches import Batches, cast, home_of, placed
 from .diagnosis import find_nonfinite
@@ -131,10 +131,10 @@ class _Objective:
         self.net, self.loss = net, loss
         batches = Batches(x, t, weights=weights, caller="minimize")
         ((x, *labels),) = batches.once()
-        home = home_of(net)
+        home = home_of(layers_of(net))
         self.x, (self.t, self.weights) = cast(x, home), placed(tuple(labels), home)
         self.best, self.least = _flatten(net.params), math.inf
-        self.step = watched_value_and_grads
+        self.backpropagate = watched_backpropagate
         keep_freed_memory()
 
     def __call__(self, w: Array) -> tuple[float, Array]:
@@ -154,15 +154,15 @@ class _Objective:
         length = float(np.linalg.norm(v))
         if length == 0:
             return np.zeros_like(v)
-        eps = np.finfo(home_of(self.net).dtype).eps
+        eps = np.finfo(home_of(layers_of(self.net)).dtype).eps
         h = float(np.cbrt(eps)) * (1 + float(np.linalg.norm(w))) / length
         return (self._at(w + h * v)[1] - self._at(w - h * v)[1]) / (2 * h)
 
     def _at(self, w: Array) -> tuple[float, Array]:
         _unflatten(w, self.net.params)
-        value, grads = self.step(self.net, self.loss, self.x, self.t, self.weights)
-        self.step = value_and_grads  # only the first is watched
-        return value, _flatten(grads)
+        value = self.backpropagate(self.net, self.loss, self.x, self.t, self.weights)
+        self.backpropagate = backpropagate  # only the first is watched
+        return value, _flatten(self.net.grads)
 
 
 def _flatten(arrays: Sequence[Array]) -> Array:

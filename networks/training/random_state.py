@@ -70,9 +70,11 @@ class Rewind:
             for name in getattr(layer, "buffer_names", ()):
                 array = getattr(layer, name)
                 self.buffers.append((array, array.copy()))
-            for name, value in getattr(layer, "__dict__", {}).items():
-                if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
-                    self.states += [(b, b.state) for _, b in _search("", value, seen)]
+            own = getattr(layer, "__dict__", {})
+            if not {*map(type, own.values())} <= _PLAIN:
+                for name, value in own.items():
+                    if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
+                        self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def back(self) -> None:
         """Restore what was saved."""

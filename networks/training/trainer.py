@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
-from ...layers.tree import layers_of, params_of
+from ...layers.tree import layers_of
 from ..gradients import (
     NonFiniteLossError,
     as_result,
-    value_and_grads,
-    watched_value_and_grads,
+    backpropagate,
+    watched_backpropagate,
 )
 from ..optimizers.clipping import clip_gradients, clip_values, global_norm
 from ..optimizers.penalties import L1, L2
@@ -171,20 +171,20 @@ class Trainer:
         After any error before the optimizer's step, the parameters, the buffers (such as
         BatchNorm's averages) and the Generators of net and loss are as they were.
         """
-        first = not self._checked
-        if is_evaluating(self.net) or (first and any(map(is_evaluating, layers_of(self.net)))):
+        first, layers = not self._checked, layers_of(self.net)
+        if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         if first:
             warn_of_bytes("Trainer", self.net, x)
-        layers = layers_of(self.net)
-        params = params_of(layers)
-        if params and not type(x) is type(t) is type(params[0]):
-            x, t, weights = placed((x, t, weights), params[0])
+        home = home_of(layers)
+        if not type(x) is type(t) is type(home):
+            x, t, weights = placed((x, t, weights), home)
         rewind = Rewind([*layers, *layers_of(self.loss)])
         try:
-            step = watched_value_and_grads if first else value_and_grads
+            step = watched_backpropagate if first else backpropagate
             try:
-                value, grads = self.ranks.value_and_grads(self.net, self.loss, x, t, weights, step)
+                batch = self.net, self.loss, x, t, weights
+                value, params, grads = self.ranks.gradients(step, layers, *batch)
             except NonFiniteLossError as error:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
@@ -416,7 +416,10 @@ class Trainer:
         """
         batch_size = as_count(batch_size, "Trainer.predict: batch_size")
         x = as_rows("Trainer.predict: x", x)
-        data, home = Batches(x, x, batch_size, caller="Trainer.predict"), home_of(self.net)
+        data, home = (
+            Batches(x, x, batch_size, caller="Trainer.predict"),
+            home_of(layers_of(self.net)),
+        )
         _, like = next(leaves(x))
         outputs = []
         for part, _, _ in data.once():
