@@ -113,8 +113,9 @@ def params_and_grads(layers: list[Any]) -> tuple[list[Array], list[Array]]:
             params += own
             grads += [owner.grads[k] for k in range(len(own))]
         else:
-            params += [getattr(owner, name) for name in names]
-            grads += [getattr(owner, "d" + name) for name in names]
+            for name in names:
+                params.append(getattr(owner, name))
+                grads.append(getattr(owner, "d" + name))
     if len({*map(id, params)}) == len(params):
         return params, grads
     sums: dict[int, Array] = {}

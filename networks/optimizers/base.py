@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...layers.tree import state as state_of
 from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
+_SHAPE = attrgetter("shape")
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
 
@@ -276,7 +278,7 @@ class Optimizer:
         if self._loaded or not type(params) is type(grads) is list:
             return False
         try:
-            fit = [p.shape for p in params] == [g.shape for g in grads]
+            fit = [*map(_SHAPE, params)] == [*map(_SHAPE, grads)]
         except AttributeError:
             return False
         return fit and self._moments.keys() >= {*map(id, params)}

@@ -86,7 +86,7 @@ class Ranks:
         divided by; with ``reduction="sum"`` just the sum. The buffers become the means over the
         ranks, weighted by rows. One Allreduce carries all of it. The layers keep the gradients of
         this rank's rows. `step` is what each rank calls for its own, such as `backpropagate`;
-        `layers` are those of the net.
+        `layers` are those of net and loss.
 
         Raises
         ------

@@ -65,16 +65,15 @@ class Rewind:
     def __init__(self, layers: list[Any]) -> None:
         self.buffers = []
         self.states = []
-        seen: set[int] = set()
+        seen = {*map(id, layers)}
         for layer in layers:
             for name in getattr(layer, "buffer_names", ()):
                 array = getattr(layer, name)
                 self.buffers.append((array, array.copy()))
-            own = getattr(layer, "__dict__", {})
-            if not {*map(type, own.values())} <= _PLAIN:
-                for name, value in own.items():
-                    if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
-                        self.states += [(b, b.state) for _, b in _search("", value, seen)]
+            for value in getattr(layer, "__dict__", {}).values():
+                if type(value) in _PLAIN or (type(value) is tuple and {*map(id, value)} <= seen):
+                    continue
+                self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def back(self) -> None:
         """Restore what was saved."""

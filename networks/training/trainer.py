@@ -171,7 +171,7 @@ class Trainer:
         After any error before the optimizer's step, the parameters, the buffers (such as
         BatchNorm's averages) and the Generators of net and loss are as they were.
         """
-        first, layers = not self._checked, layers_of(self.net)
+        first, layers = not self._checked, layers_of(self.net, self.loss)
         if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
         if first:
@@ -179,7 +179,7 @@ class Trainer:
         home = home_of(layers)
         if not type(x) is type(t) is type(home):
             x, t, weights = placed((x, t, weights), home)
-        rewind = Rewind([*layers, *layers_of(self.loss)])
+        rewind = Rewind(layers)
         try:
             step = watched_backpropagate if first else backpropagate
             try:
