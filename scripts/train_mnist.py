@@ -12,7 +12,7 @@ checkpoint.npz for --resume, and with --plot curves.png and digits.png; with --o
 exported, and predict_mnist.py FILE runs it without this library. Ctrl-C ends the training after
 the current step; the net is then tested and saved, and the exit code is 130. Convolutional nets
 train in as many threads as there are cores; any net trains on several processes or machines by
-  mpiexec -n 2 python -m mpi4py scripts/train_mnist.py --mpi
+  OPENBLAS_NUM_THREADS=1 mpiexec -n 2 python -m mpi4py scripts/train_mnist.py --mpi
 
 The textbook's first net, on the whole of MNIST:
   train_mnist.py --data full --activation sigmoid --hidden 50 --optimizer sgd --batch-size 100
