@@ -63,6 +63,11 @@ class FunctionStack:
         self.values: list[Value] = []
         self.pushed: set[int] = set()  # the ids of the layers, and of their parts
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the layers again, which a deep copy or a pickle has given other ids."""
+        vars(self).update(state)
+        self.pushed = {id(part) for call in self.calls for part in layers_of(call.layer)}
+
     def value(self, data: Any, name: str | None = None) -> Any:
         """Return `data` as a value that layers can be called with.
 

@@ -1,6 +1,7 @@
 """The function stack: worked numbers, layers pushed again, and stepping through the calls."""
 
 import copy
+import pickle
 import re
 
 import numpy as np
@@ -380,3 +381,13 @@ def test_sigmoid_chain_by_the_formula():
     stack.backward(y)
     s = 1 / (1 + np.exp(-x.data))
     np.testing.assert_allclose(x.grad, y.data * (1 - y.data) * s * (1 - s))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_a_copied_stack_knows_the_layers_that_were_pushed(copied):
+    stack, layer = FunctionStack(), Affine.random(3, 3, rng())
+    y = stack.push(layer, stack.value(np.ones((2, 3))))
+    there = copied((stack, layer, y))
+    for s, same, value in ((stack, layer, y), there):
+        s.backward(s.push(same, value), np.ones((2, 3)))
+    np.testing.assert_array_equal(there[1].dW, layer.dW)
