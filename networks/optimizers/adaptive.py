@@ -20,13 +20,13 @@ _LEAST_EPS = 1e-30  # float32 holds it: where all gradients are 0, a step is 0 /
 class _Squaring(Optimizer):
     """An optimizer whose state holds squares of gradients."""
 
-    def _check(self, grads: Sequence[Array]) -> None:
+    def _check(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Raise FloatingPointError before squares, or a long sum of them, become infinite.
 
         They would remain infinite, and the parameter would never move again.
         """
-        for k, g in enumerate(map(wide, grads)):
-            if not np.vdot(g, g) < 1e-4 * _largest(g.dtype) and np.isfinite(g).all():
+        for k, (p, g) in enumerate(zip(params, map(wide, grads), strict=True)):
+            if not np.vdot(g, g) < 1e-4 * _largest(p.dtype) and np.isfinite(g).all():
                 raise FloatingPointError(
                     f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square is too "
                     f"large for {g.dtype}; is the loss too large? Trainer clips with max_norm"
@@ -206,4 +206,4 @@ class AdamW(Adam):
 
 @cache
 def _largest(dtype: np.dtype[Any]) -> float:
-    return float(np.finfo(dtype).max)
+    return float(np.finfo(np.promote_types(dtype, np.float32)).max)  # as of the state

@@ -80,9 +80,9 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the gradients do not have the parameters' number and shapes, a parameter is
-            read-only, two share memory without being one array, or they do not match the loaded
-            state; then nothing has changed.
+            If the gradients do not have the parameters' number and shapes, a parameter is given
+            twice or is read-only, two share memory without being one array, or they do not match
+            the loaded state; then nothing has changed.
         TypeError
             If they are not lists of arrays, or a parameter is not of a floating dtype.
         FloatingPointError
@@ -92,7 +92,7 @@ class Optimizer:
         new = not self._knows(params, grads)
         if new:
             self._check_arguments(params, grads)
-        self._check(grads)
+        self._check(params, grads)
         if new:
             self._begin(params)
         if self.weight_decay:
@@ -100,8 +100,8 @@ class Optimizer:
         steps, slots = self.t, len(self.slots)
         for p, g in zip(params, grads, strict=True):
             own = self._moments[id(p)]
-            if len(own.arrays) != slots:  # at the first step, or since momentum was set
-                own.arrays = [np.zeros_like(p, _wide(p)) for _ in range(slots)]
+            if len(own.arrays) != slots:
+                self._start(own)
             own.t = self.t = own.t + 1
             if p.itemsize == 2:
                 g = g.astype(_wide(g))
@@ -112,7 +112,7 @@ class Optimizer:
                     self._update(*block)
         self.t = steps + 1
 
-    def _check(self, grads: Sequence[Array]) -> None:
+    def _check(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         """Raise if a gradient allows no step; nothing has changed yet."""
 
     def _decay(self, params: Sequence[Array], grads: Sequence[Array]) -> list[Array]:
@@ -137,11 +137,15 @@ class Optimizer:
         """
         state = {"class": np.array(type(self).__name__), "t": np.array(self.t)}
         state |= {name: np.array(getattr(self, name)) for name in self.hyperparameters}
+        if params is not None:
+            self._bind(list(params.values()))
+        for moments in self._moments.values():
+            if len(moments.arrays) != len(self.slots):
+                self._start(moments)
         if params is None:
             kept = [(m.arrays, m.t) for m in self._moments.values()]
             named = {str(k): moments for k, moments in enumerate(kept + self._loaded)}
         else:
-            self._bind(list(params.values()))
             found = {name: self._moments.get(id(p)) for name, p in params.items()}
             named = {name: (m.arrays, m.t) for name, m in found.items() if m is not None}
         for name, (arrays, t) in named.items():
@@ -223,13 +227,18 @@ class Optimizer:
         net : Layer
             The net whose parameters the optimizer moves. To map it alone would leave this state
             behind, which belongs to the arrays that were replaced.
+
+        Notes
+        -----
+        If `function` raises, nothing has changed.
         """
+        mapped = [[function(array) for array in m.arrays] for m in self._moments.values()]
         before = state_of(net)
         net.map_arrays(function)
         new = {id(before[name]): array for name, array in state_of(net).items()}
-        for moments in self._moments.values():
+        for moments, arrays in zip(self._moments.values(), mapped, strict=True):
             moments.param = new.get(id(moments.param), moments.param)
-            moments.arrays = [function(array) for array in moments.arrays]
+            moments.arrays = arrays
         self._moments = {id(moments.param): moments for moments in self._moments.values()}
 
     def check_fits(self, params: Sequence[Array]) -> None:
@@ -287,6 +296,11 @@ class Optimizer:
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
         if shapes != came:
             raise ValueError(f"{self!r}: the gradients have shapes {came}, the parameters {shapes}")
+        if len({*map(id, params)}) < len(params):
+            raise ValueError(
+                f"{self!r}: an array is twice in params, expected once, with the sum of its "
+                "gradients, as net.params and net.grads give it"
+            )
         self.check_fits(params)
 
     def _begin(self, params: Sequence[Array]) -> None:
@@ -294,6 +308,11 @@ class Optimizer:
         self._bind(params)
         for p in params:
             self._moments.setdefault(id(p), Moments(p, [], 0))
+
+    def _start(self, moments: Moments) -> None:
+        """Make the arrays of the slots: for a new parameter, or since momentum was set."""
+        p = moments.param
+        moments.arrays = [np.zeros_like(p, _wide(p)) for _ in self.slots]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Find the parameters again, which a deep copy or a pickle has given other ids."""

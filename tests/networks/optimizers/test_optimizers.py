@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from chainrule.layers import Affine
 from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from chainrule.networks.optimizers import base as optimizer_base
 
@@ -453,3 +454,54 @@ def test_an_optimizer_of_your_own_is_a_formula():
     p = np.array([1.0, 2.0])
     SignSGD(0.5).step([p], [np.array([3.0, -4.0])])
     np.testing.assert_array_equal(p, [0.5, 2.5])
+
+
+def test_momentum_set_between_two_steps_is_in_the_state():
+    p, g = [np.ones(2)], [np.ones(2)]
+    mine, theirs = SGD(0.1), SGD(0.1)
+    mine.step(p, g)
+    mine.momentum = 0.9
+    theirs.load_state_dict(mine.state_dict({"p": p[0]}), {"p": p[0]})
+    q = [p[0].copy()]
+    again = SGD(0.1)
+    again.load_state_dict(mine.state_dict({"p": p[0]}), {"p": q[0]})
+    for _ in range(2):
+        mine.step(p, g)
+        again.step(q, g)
+    np.testing.assert_array_equal(p[0], q[0])
+
+
+def test_an_array_given_twice_is_refused():
+    W = np.ones(2)
+    with pytest.raises(ValueError, match="an array is twice in params, expected once"):
+        SGD(0.1).step([W, W], [np.ones(2), np.ones(2)])
+    np.testing.assert_array_equal(W, 1)
+
+
+def test_a_gradient_wider_than_its_parameter_does_not_overflow_the_state():
+    p, optimizer = np.ones(3, np.float32), Adam()
+    with pytest.raises(FloatingPointError, match="1e\\+25"):
+        optimizer.step([p], [np.full(3, 1e25)])
+    optimizer.step([p], [np.ones(3)])
+    assert (p < 1).all()
+
+
+def test_map_arrays_that_fails_leaves_net_and_state_as_they_were():
+    net, optimizer = Affine(np.ones((2, 2)), np.ones(2)), Adam()
+    net.forward(np.ones((1, 2)))
+    net.backward(np.ones((1, 2)))
+    optimizer.step(net.params, net.grads)
+    before = optimizer.state_dict(dict(zip("Wb", net.params, strict=True)))
+    for calls in range(6):
+        left = iter(range(calls))
+
+        def limited(array, left=left):
+            next(left)
+            return array.astype(np.float32)
+
+        with pytest.raises(StopIteration):
+            optimizer.map_arrays(limited, net)
+        after = optimizer.state_dict(dict(zip("Wb", net.params, strict=True)))
+        assert {p.dtype for p in net.params} == {np.dtype(np.float64)}
+        for name, array in before.items():
+            np.testing.assert_array_equal(after[name], array, strict=True)
