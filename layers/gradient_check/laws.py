@@ -112,7 +112,14 @@ def _check_evaluation(
     The state is loaded into the other layer, which the factory made of another seed.
     """
     used, new, values = FrozenCopy(layer), FrozenCopy(other), as_floats(inputs)
+    arrays = state(used.layer)
     used.forward(*map_leaves(another, values))
+    for key, array in state(used.layer).items():
+        if array is not arrays.get(key):  # what holds the old one could not restore it
+            raise GradientError(
+                f"{title(layer)}: forward put another array in {key!r}; update it in place, such "
+                "as running_mean += momentum * (mean - running_mean)"
+            )
     for array, value in zip(state(new.layer).values(), state(used.layer).values(), strict=True):
         array[...] = value
     for copy in (used, new):

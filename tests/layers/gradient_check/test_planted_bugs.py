@@ -538,7 +538,7 @@ class Misspelt(Forgetful):
     param_names = ("alpha",)
 
 
-@bug(r"parameter 'a' is of type float, expected a float array, .*as_parameter makes one", X)
+@bug(r"parameter 'a' is of type float, expected a float array, .*as_parameter\(value, \"a\"\)", X)
 class ANumber(Layer):
     param_names = ("a",)
 
