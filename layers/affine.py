@@ -70,8 +70,9 @@ class MatMul(Layer):
         return product(x, self.W)
 
     def backward(self, dout: Any) -> Array:
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
         self.backward_params(dout)
-        return product(np.asarray(dout, like=self.W), self.W.T)
+        return product(dout, self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         x, dout = self.x, self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
@@ -151,8 +152,9 @@ class Affine(Layer):
         return out
 
     def backward(self, dout: Any) -> Array:
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.b.size))
         self.backward_params(dout)
-        return product(np.asarray(dout, like=self.W), self.W if self.transposed else self.W.T)
+        return product(dout, self.W if self.transposed else self.W.T)
 
     def backward_params(self, dout: Any) -> None:
         x, dout = rows(self.x), rows(self.as_dout(dout, (*self.x.shape[:-1], self.b.size)))

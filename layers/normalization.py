@@ -128,29 +128,29 @@ class BatchNorm(_OfChannels):
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
-        self.dtype = np.result_type(x, self.gamma)
+        dtype = np.result_type(x, self.gamma)
         x = batch_last(wide(x))
-        self.of_batch = self.training
-        if self.of_batch:
+        if self.training:
             m = x.size // len(self.gamma)
             if m < 2:
                 raise ValueError(
                     f"{self!r}: x has shape {x.shape}, {m} value per channel, expected at least "
                     "2 in training: one has no variance (a smaller last batch? drop it)"
                 )
-            mean = x.mean(axis=(0, *range(2, x.ndim)))  # pairwise sums, for large means
-            self.centered = x - _wide(mean, x)
-            var = _dot(self.centered, self.centered) / m
+            mean = x.mean(axis=(0, *range(2, x.ndim)))  # pairwise sums of images, for large means
+            centered = x - _wide(mean, x)
+            var = _dot(centered, centered) / m
             self.check_range(var, x)
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_var += self.momentum * (var * (m / (m - 1)) - self.running_var)
         else:
-            self.centered = x - _wide(self.running_mean, x)
+            centered = x - _wide(self.running_mean, x)
             var = self.running_var
+        self.dtype, self.of_batch, self.centered = dtype, self.training, centered
         self.std = np.sqrt(var + self.eps)
-        y = self.centered * _wide(self.gamma / self.std, x)
+        y = centered * _wide(self.gamma / self.std, x)
         y += _wide(self.beta, x)
-        return y.astype(self.dtype, copy=False)
+        return y.astype(dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
         centered, std = self.centered, self.std

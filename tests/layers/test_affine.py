@@ -120,3 +120,10 @@ def test_normal_has_the_given_spread():
         normal(-1)
     with pytest.raises(TypeError, match="normal: std is '1', expected a number"):
         normal("1")
+
+
+@pytest.mark.parametrize("kind", [MatMul, Affine])
+def test_an_integer_dout_does_not_widen_the_gradient_of_x(kind):
+    layer = kind.random(3, 2, np.random.default_rng(0))
+    layer.forward(np.ones((4, 3), np.float32))
+    assert layer.backward(np.ones((4, 2), int)).dtype == layer.dW.dtype == np.float32

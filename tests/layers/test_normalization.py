@@ -187,3 +187,15 @@ def test_repr():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_training_forward_that_fails_leaves_what_backward_needs():
+    rng = np.random.default_rng(0)
+    layer, x, dout = BatchNorm.identity(3), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    layer.eval()
+    layer.forward(x)
+    dx = layer.backward(dout)
+    layer.train()
+    with pytest.raises(ValueError, match="1 value per channel"):
+        layer.forward(x[:1])
+    np.testing.assert_array_equal(layer.backward(dout), dx)
