@@ -24,7 +24,7 @@ class Layer:
     ``forward(*inputs)`` saves on ``self`` what ``backward`` needs and returns a value;
     ``backward(dout)`` returns one gradient per input (a tuple if there are several) and assigns
     the gradient of each parameter ``W`` to ``dW``. A value is an array, a Python number, or a tuple
-    of values; the gradient of integers or booleans is None. A loss returns the gradient of its
+    of values; that of integers or booleans may be None. A loss returns the gradient of its
     prediction alone. Neither method writes into its arguments or into an array it returned before.
 
     ``backward_params(dout)`` is optional: it assigns the gradients of the parameters without
@@ -155,9 +155,10 @@ class Layer:
     def forget(self) -> None:
         """Drop what forward and backward saved, the last batch and gradients: before pickling.
 
-        In this layer and all below it, attributes that the constructor set are kept, those that it
-        set to None are None again, and all others are deleted. Parameters, buffers, parts, the mode
-        and `freeze` stay as they are, and so do objects that are no `Layer`, and dataclasses.
+        In this layer and all below it, attributes that the constructor or the class set are kept,
+        those that the constructor set to None are None again unless they are numbers or strings,
+        and all others are deleted. Parameters, buffers, parts, the mode and `freeze` stay as they
+        are, and so do objects that are no `Layer`, and dataclasses.
         """
         for layer in layers_of(self):
             bare = type(layer).__init__ is object.__init__  # set nothing
@@ -166,11 +167,14 @@ class Layer:
                 constructed = dict(noted)
                 kept = {"constructed", "training", "frozen"}
                 kept |= {*layer.param_names, *layer.buffer_names, *layer.part_names}
-                for name in set(vars(layer)) - kept:
-                    if name not in constructed:
+                for name, value in [*vars(layer).items()]:
+                    if name in kept:
+                        continue
+                    if name in constructed:
+                        if not (constructed[name] or isinstance(value, int | float | str)):
+                            setattr(layer, name, None)
+                    elif not hasattr(type(layer), name):
                         delattr(layer, name)
-                    elif not constructed[name]:
-                        setattr(layer, name, None)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> None:
         """Replace each parameter and buffer by ``function(array)``; shared arrays stay shared.
@@ -183,10 +187,10 @@ class Layer:
 
         Notes
         -----
-        If `function` raises, nothing has changed. An attribute, or an element of a list, that is
-        one of these arrays is replaced too. Of an object of an older class, the arrays in
-        ``params`` and ``grads`` are mapped. For an optimizer that has made a step with them there
-        is `Optimizer.map_arrays`.
+        If `function` raises, nothing has changed. An attribute, or an element of a list, tuple or
+        dict, that is one of these arrays is replaced too. Of an object of an older class, the
+        arrays in ``params`` and ``grads`` are mapped. For an optimizer that has made a step with
+        them there is `Optimizer.map_arrays`.
         """
         old: dict[int, Array] = {}
         for layer in (layers := layers_of(self)):
@@ -200,6 +204,10 @@ class Layer:
                 value = getattr(layer, name)
                 if type(value) is list:
                     value[:] = [new.get(id(array), array) for array in value]
+                elif type(value) is dict:
+                    value.update({k: new[id(a)] for k, a in value.items() if id(a) in new})
+                elif type(value) is tuple and not new.keys().isdisjoint(map(id, value)):
+                    setattr(layer, name, tuple(new.get(id(array), array) for array in value))
                 elif id(value) in new:
                     setattr(layer, name, new[id(value)])
 

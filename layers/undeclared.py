@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import signature
 from itertools import pairwise
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .base import Layer
 from .protocols import LayerLike
 from .tree import label, layers_in, own_params, parts, walk
 
+_judged: WeakSet[type] = WeakSet()  # later objects may hold what forward saved
 _MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
 
 
@@ -25,6 +27,7 @@ def check_declared(net: LayerLike, *, new: bool = True) -> None:
     new : bool, default True
         Whether its layers are new. In one that has run, the arrays that an object of no `Layer`
         class holds may be what forward saved, and are not judged; `Watch` finds what is trained.
+        For the same reason each such class is judged once, by its first object.
 
     Raises
     ------
@@ -49,16 +52,18 @@ def check_declared(net: LayerLike, *, new: bool = True) -> None:
         is_plain = not hasattr(layer, "param_names") and not hasattr(layer, "params")
         if is_plain or isinstance(layer, Layer):
             _check_parts(where, layer)
-        if is_plain and new:
+        if is_plain and new and type(layer) not in _judged:
             _check_plain(where, layer)
+            _judged.add(type(layer))
         for k, param in enumerate(own_params(layer)):
             names = getattr(layer, "param_names", ())
             name = names[k] if names else f"params[{k}]"
-            if getattr(getattr(param, "dtype", None), "kind", "") != "f":
-                came = getattr(param, "dtype", type(param).__name__)
+            if isinstance(param, np.generic) or getattr(param, "dtype", np.dtype(bool)).kind != "f":
+                is_array = hasattr(param, "dtype") and not isinstance(param, np.generic)
+                came = param.dtype if is_array else type(param).__name__
                 raise TypeError(
                     f"{where}: parameter {name!r} is of type {came}, expected a float array, "
-                    "trained in place; as_parameter makes one"
+                    f'trained in place, such as as_parameter(value, "{name}")'
                 )
             owners.append((f"{name} of {where}", param))
     check_memory(owners)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, Layer, Sigmoid, layer_laws, tree
+from chainrule.layers import Affine, CrossEntropyLoss, Layer, Sigmoid, layer_laws, tree
+from chainrule.layers.undeclared import check_declared
 from chainrule.networks import FunctionStack, Sequential
 
 
@@ -395,3 +396,46 @@ def test_signatures_and_abstract_classes_stay_pythons_own():
 
     with pytest.raises(TypeError, match="abstract"):
         Base()
+
+
+def test_forget_keeps_what_was_configured():
+    class Clamp(Layer):
+        limit = 6.0
+
+        def forward(self, x):
+            self.x = x
+            return np.minimum(x, self.limit)
+
+    layer, loss = Clamp(), CrossEntropyLoss()
+    layer.limit, loss.ignore_index = 3.0, -1
+    layer.forward(np.array([5.0]))
+    layer.forget()
+    loss.forget()
+    assert layer.predict(np.array([5.0])) == 3
+    assert loss.ignore_index == -1
+    assert "x" not in vars(layer)
+
+
+@pytest.mark.parametrize("holder", [list, tuple, lambda arrays: dict(enumerate(arrays))])
+def test_map_arrays_reaches_arrays_in_lists_tuples_and_dicts(holder):
+    layer = Affine(np.ones((2, 3)), np.zeros(3))
+    layer.mine = holder([layer.W, layer.b])
+    layer.map_arrays(lambda array: array.astype(np.float32))
+    kept = layer.mine.values() if isinstance(layer.mine, dict) else layer.mine
+    assert [id(array) for array in kept] == [id(layer.W), id(layer.b)]
+
+
+def test_a_numpy_number_is_no_parameter():
+    class Scale(Layer):
+        param_names = ("a",)
+
+        def __init__(self):
+            self.a = np.float32(1)
+
+        def forward(self, x):
+            return x
+
+        backward = forward
+
+    with pytest.raises(TypeError, match=r"type float32, .* such as as_parameter\(value, \"a\"\)"):
+        check_declared(Scale())

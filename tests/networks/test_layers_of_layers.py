@@ -16,6 +16,7 @@ from chainrule.layers import (
     MSELoss,
     ReLU,
     SumLoss,
+    Tanh,
     layer_laws,
 )
 from chainrule.layers.tree import layers_of
@@ -410,3 +411,36 @@ def test_a_buffer_that_is_no_array_is_named():
     layer.buffer_names, layer.n = ("n",), 0
     with pytest.raises(TypeError, match="Residual: 'n' is a int, expected an array"):
         layer.state_dict()
+
+
+def test_a_net_of_plain_objects_that_has_run_can_be_cut():
+    class Half:
+        def forward(self, x):
+            self.out = 0.5 * x
+            return self.out
+
+        def backward(self, dout):
+            return 0.5 * dout
+
+    net = Sequential(Affine(np.ones((3, 3)), np.zeros(3)), Half(), Tanh())
+    net.forward(np.ones((2, 3)))
+    assert len(net[:2]) == len(Sequential(*net[1:])) == 2
+
+
+def test_a_buffer_that_forward_replaces_breaks_a_law():
+    class Mean(Layer):
+        buffer_names = ("mean",)
+
+        def __init__(self):
+            self.mean = np.zeros(3)
+
+        def forward(self, x):
+            if self.training:
+                self.mean = 0.9 * self.mean + 0.1 * x.mean(axis=0)
+            return x
+
+        def backward(self, dout):
+            return dout
+
+    with pytest.raises(GradientError, match=r"Mean\(\): forward put another array in 'mean'; "):
+        layer_laws(Mean, np.random.default_rng(0).normal(size=(4, 3)))
