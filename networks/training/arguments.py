@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Layer
+from ...layers import BinaryCrossEntropyLoss, CrossEntropyLoss, Layer, Sigmoid, Softmax
 from ...layers.checks import as_count, as_number
 from ...layers.losses import Loss
 from ...layers.nested import leaves
 from ...layers.tree import layers_of, own_params, params_of, state
 from ...layers.undeclared import check_declared
+from ..chain import Chain
 from ..gradients import as_result
 from .batches import Batches
 from .checkpoint import check_can_save
@@ -34,15 +35,32 @@ def check_net(caller: str, net: Any) -> None:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
             raise ValueError(f"{caller}: {name!r} of the net is read-only; train a copy of it")
     if not net.params:
-        if any(map(own_params, layers_of(net))):
-            raise ValueError(
-                f"{caller}: all parameters of the net are frozen: nothing to train; "
-                "call unfreeze() on the layers to be trained"
-            )
-        raise ValueError(
-            f"{caller}: the net has no parameters: nothing to train; a class of your own needs "
-            "'params' and 'grads' lists or 'param_names'"
+        raise nothing_to_train(caller, net)
+
+
+def nothing_to_train(caller: str, net: Any) -> ValueError:
+    """Return the error of a net without parameters, or whose parameters are all frozen."""
+    if any(map(own_params, layers_of(net))):
+        return ValueError(
+            f"{caller}: all parameters of the net are frozen: nothing to train; "
+            "call unfreeze() on the layers to be trained"
         )
+    return ValueError(
+        f"{caller}: the net has no parameters: nothing to train; a class of your own needs "
+        "'params' and 'grads' lists or 'param_names'"
+    )
+
+
+def warn_of_probabilities(net: Any, loss: Any) -> None:
+    """Warn of a net that ends in the softmax or sigmoid which its loss contains."""
+    end = net.layers[-1] if isinstance(net, Chain) and len(net) else net
+    for kind, last in ((CrossEntropyLoss, Softmax), (BinaryCrossEntropyLoss, Sigmoid)):
+        if isinstance(loss, kind) and isinstance(end, last):
+            warnings.warn(
+                f"Trainer: the net ends in {last.__name__}, but {kind.__name__} takes logits, to "
+                f"which it applies it itself: leave {last.__name__} out",
+                stacklevel=4,
+            )
 
 
 def check_loss(caller: str, loss: Any) -> None:
@@ -63,6 +81,7 @@ def check_trainer(
     """Raise TypeError or ValueError if no `Trainer` can be made of these."""
     check_net("Trainer", net)
     check_loss("Trainer", loss)
+    warn_of_probabilities(net, loss)
     _check(_has(optimizer, "step"), "Trainer", "optimizer", optimizer, "one with step(), as SGD()")
     generator = isinstance(rng, np.random.Generator)
     _check(generator, "Trainer", "rng", rng, "numpy.random.default_rng(seed)")
@@ -163,7 +182,7 @@ def warn_of_bytes(caller: str, net: Any, x: Any) -> None:
     An array of two axes may hold indices: it counts as images only if the first parameter has as
     many rows as it has columns.
     """
-    rows = net.params[0].shape[:1]
+    rows = next((param.shape[:1] for param in net.params), ())
     for _, array in leaves(x):
         shape = np.shape(array)
         images = len(shape) > 2 or (len(shape) == 2 and shape[1:] == rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Iterator
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,16 @@ class History:
         if name not in (names := self.names):
             raise KeyError(f"the history has no {name!r}, it has {names}")
         return [row.get(name, math.nan) for row in self.epochs]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def keys(self) -> list[str]:
+        """Return `names`: ``dict(history)`` is all columns, as pandas takes them."""
+        return self.names
 
     def __repr__(self) -> str:
         steps, epochs = len(self.step_losses), len(self.epochs)

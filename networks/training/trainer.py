@@ -33,6 +33,7 @@ from .arguments import (
     check_saving,
     check_trainer,
     is_evaluating,
+    nothing_to_train,
     warn_of_bytes,
 )
 from .batches import Batches, as_rows, cast, home_of, joined, placed
@@ -190,6 +191,8 @@ class Trainer:
                 found = find_nonfinite(self.net, x, t)
                 raise FloatingPointError(f"{error} at step {self.steps + 1}: {found}") from None
             self._checked = True
+            if not params:
+                raise nothing_to_train("Trainer.train_step", self.net)
             if self.penalty is not None:
                 value += self.penalty.value(params)
                 grads = self.penalty.add_to(grads, params)

@@ -82,3 +82,12 @@ def test_plot_without_matplotlib(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="needs matplotlib: pip install matplotlib"):
         history.plot()
+
+
+def test_a_history_is_a_table_by_names():
+    history = History()
+    history.epochs = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    assert list(history) == ["epoch", "loss"]
+    assert "loss" in history
+    assert "accuracy" not in history
+    assert dict(history) == {"epoch": [1, 2], "loss": [0.5, 0.25]}

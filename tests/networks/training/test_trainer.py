@@ -6,11 +6,13 @@ from small_training import classifier, data, same, trainer
 
 from chainrule.layers import (
     Affine,
+    BinaryCrossEntropyLoss,
     CrossEntropyLoss,
     Dropout,
     Layer,
     MSELoss,
     Sigmoid,
+    Softmax,
 )
 from chainrule.networks import (
     L2,
@@ -311,3 +313,23 @@ def test_without_patience_the_last_weights_stay():
     one.fit(x, t, epochs=3, validation=(x, 2 - t), progress=False)
     other.fit(x, t, epochs=3, progress=False)
     assert same(one.net, other.net)
+
+
+@pytest.mark.parametrize(
+    ("last", "loss"), [(Softmax(), CrossEntropyLoss()), (Sigmoid(), BinaryCrossEntropyLoss())]
+)
+def test_probabilities_for_a_loss_of_logits_are_warned_of(last, loss):
+    rng = np.random.default_rng(0)
+    net = Sequential(Affine.random(3, 2, rng), last)
+    with pytest.warns(UserWarning, match=f"ends in {type(last).__name__}, .* leave .* out"):
+        Trainer(net, loss, SGD(), rng)
+
+
+def test_a_net_that_was_frozen_later_is_refused():
+    rng = np.random.default_rng(0)
+    net = Affine.random(3, 2, rng)
+    trainer = Trainer(net, MSELoss(), SGD(), rng)
+    net.freeze()
+    with pytest.raises(ValueError, match="all parameters of the net are frozen: nothing to train"):
+        trainer.train_step(np.ones((4, 3)), np.ones((4, 2)))
+    assert trainer.steps == 0
