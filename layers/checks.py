@@ -59,7 +59,9 @@ def check_real(value: Any, what: str) -> None:
     hint, strings = "", value.dtype.kind in "UST"
     if value.dtype == object:
         strings = value.size > 0 and isinstance(value.flat[0], str)
-        hint = " (a sparse matrix? x.toarray())" if value.ndim == 0 else ""
+        if value.ndim == 0:
+            sparse = hasattr(value[()], "toarray")
+            hint = f" (a {type(value[()]).__name__}{'; x.toarray()' * sparse})"
     if strings and what.rpartition(" ")[2].startswith("t"):
         hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
     raise TypeError(f"{what} is of dtype {value.dtype}, expected real numbers{hint}")

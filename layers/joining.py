@@ -47,8 +47,8 @@ class Concatenate(Layer):
         except ValueError:
             shapes = ", ".join(str(x.shape) for x in arrays) or "none"
             raise ValueError(
-                f"{self!r}: the inputs have shapes {shapes}, expected equal lengths except along "
-                f"axis {self.axis}"
+                f"{self!r}: the inputs have shapes {shapes}, expected an axis {self.axis} and "
+                "equal lengths along the others"
             ) from None
         self.out_shape = out.shape
         self.is_float = [x.dtype.kind == "f" for x in arrays]

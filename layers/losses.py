@@ -245,7 +245,8 @@ class SumLoss(Loss):
     Notes
     -----
     ``forward(y, t, weights=None)`` takes tuples y and t; weights of the samples go to each loss.
-    ``backward(dout)`` returns a tuple of gradients.
+    ``backward(dout)`` returns a tuple of gradients. ``total`` is that of the first loss; the mean
+    over several batches follows from it only if all losses are means over the same rows.
     """
 
     part_names = ("losses",)

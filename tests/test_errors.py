@@ -655,7 +655,7 @@ def integers_for_weights():
 
 @mistake(
     TypeError,
-    "Affine(3 -> 5): x is of dtype object, expected real numbers (a sparse matrix? x.toarray())",
+    "Affine(3 -> 5): x is of dtype object, expected real numbers (a csr_matrix; x.toarray())",
     "in Sequential, layer 0: Affine(3 -> 5)",
 )
 def sparse_matrix():

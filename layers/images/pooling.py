@@ -76,7 +76,7 @@ class MaxPooling(_Pooling):
     -----
     The input has shape (N, C, H, W), the output (N, C, OH, OW) with
     ``OH = (H + 2 pad - size) // stride + 1``. Kept for backward is which tap, a place in the
-    window, has won: one byte for each output.
+    window, has won: for windows of up to 255 pixels one byte for each output.
     """
 
     def forward(self, x: Any) -> Array:

@@ -58,7 +58,8 @@ class Embedding(Layer):
         rng : numpy.random.Generator
             Source of the random numbers.
         std : float, default 0.02
-            Standard deviation.
+            Standard deviation; 0.02 suits transformers, and 1 is a better start for a small
+            recurrent net.
         dtype : dtype, default float32
             Dtype of W.
         """

@@ -92,7 +92,8 @@ def draw(
     dout : number, array or tuple, default 1
         Upstream gradient of the output, or of the loss; 1 stands for ones.
     names : sequence of str, optional
-        Names of the inputs, in nested tuples from left to right, then of the outputs.
+        One flat sequence: names of the inputs, those of nested tuples from left to right, then of
+        the outputs.
     loss : layer, optional
         A loss, whose value is drawn as the output and differentiated.
     t : array or tuple, optional

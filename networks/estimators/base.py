@@ -81,9 +81,14 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         """
         as_count(self.max_iter, f"{type(self).__name__}: max_iter")
         keep = bool(self.warm_start) and hasattr(self, "net_")
-        x, t, weights = self._prepare(X, y, sample_weight, keep)
-        if not keep:
-            self._new_net(x)
+        before = dict(vars(self))
+        try:
+            x, t, weights = self._prepare(X, y, sample_weight, keep)
+            if not keep:
+                self._new_net(x)
+        except Exception:
+            self.__dict__ = before  # a fitted estimator can still predict
+            raise
         self._new_run()
         if self.solver == "lbfgs" and self.optimizer is None:
             self._minimize(x, t, weights)

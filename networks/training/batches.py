@@ -177,7 +177,9 @@ def as_rows(name: str, value: Any) -> Any:
     try:
         found = as_array(value)
     except ValueError as error:
-        raise ValueError(f"{name} is not an array of numbers: {error}") from None
+        several = isinstance(value, list) and any(np.ndim(part) for part in value[:1])
+        hint = "; several inputs or targets are a tuple of arrays" if several else ""
+        raise ValueError(f"{name} is not an array of numbers{hint}: {error}") from None
     check_real(found, name)
     if found.ndim == 0 or len(found) == 0:
         hint = "; a tuple is several arrays" if name.endswith("]") else ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 _FORMAT = 3
-_OLD_FORMAT = 2  # of version 0.1.0
+_OLD_FORMAT = 2  # before layers declared their names
 
 
 def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:

@@ -98,7 +98,7 @@ class Run:
         else:
             rng = _at(rng, self.split_state)
         rows = rng.permutation(self.samples or 0)
-        held_out = max(1, round((self.share or 0.0) * len(rows)))
+        held_out = min(max(1, round((self.share or 0.0) * len(rows))), len(rows) - 1)
         return np.sort(rows[held_out:]), np.sort(rows[:held_out])
 
     def order(self, rng: np.random.Generator, samples: int | None) -> Array | None:

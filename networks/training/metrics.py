@@ -87,6 +87,7 @@ def _top_k(caller: str, y: ArrayLike, t: ArrayLike, k: int, ignore_index: int | 
     if k == 1:
         right = scores.argmax(axis=-1) == labels
     else:
+        scores = scores if scores.dtype.kind == "f" else scores.astype(np.float64)
         best = np.argsort(-scores, axis=-1, kind="stable")[..., :k]
         right = (best == labels[..., None]).any(axis=-1)
     if ignore_index is not None:
@@ -192,5 +193,7 @@ def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, 
     if t.shape == y.shape:
         return y, t.argmax(axis=-1)
     if t.dtype.kind == "f":
-        raise TypeError(f"{caller}: labels t are of dtype {t.dtype}, expected integers")
+        raise TypeError(
+            f"{caller}: labels t are of dtype {t.dtype}, expected integers: t.astype(int)"
+        )
     return y, t

@@ -338,3 +338,10 @@ def test_summary_shows_shapes_and_what_is_frozen():
         *("parameters", "frozen", "0", "21", "frozen")
     ]
     assert "(7, 6)" in text.splitlines()[1]
+
+
+def test_held_out_rows_leave_one_to_train_on():
+    rng = np.random.default_rng(0)
+    trainer = Trainer(Affine.random(3, 2, rng), MSELoss(), SGD(), rng)
+    trainer.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, validation=0.95, progress=False)
+    assert trainer.steps == 1
