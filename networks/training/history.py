@@ -57,7 +57,13 @@ class History:
         return name in self.names
 
     def keys(self) -> list[str]:
-        """Return `names`: ``dict(history)`` is all columns, as pandas takes them."""
+        """Return `names`, for ``dict(history)``.
+
+        Returns
+        -------
+        list of str
+            The names of the columns.
+        """
         return self.names
 
     def __repr__(self) -> str:
