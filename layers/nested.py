@@ -42,3 +42,10 @@ def replaced(value: Any, path: Path, leaf: Any) -> Any:
 def at(path: Path) -> str:
     """Return a place as it is written: ``[0][1]``, or ``""`` for a value that is no tuple."""
     return "".join(f"[{i}]" for i in path)
+
+
+def check_gradients_of(owner: object, dout: Any, n: int) -> None:
+    """Raise ValueError, which names the owner, unless `dout` is a tuple of n gradients."""
+    if not isinstance(dout, tuple) or len(dout) != n:
+        came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
+        raise ValueError(f"{owner!r}: dout is {came}, expected a tuple of {n} gradients")

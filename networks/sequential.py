@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..layers import Layer
-from ..layers.nested import kind
+from ..layers.checks import as_count
+from ..layers.nested import check_gradients_of, kind
 from ..layers.tree import is_trained
 from .chain import Chain
 from .gradients import backward_params_of, missing_return
@@ -160,9 +161,7 @@ class Branch(Layer):
     """
 
     def __init__(self, n: int) -> None:
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"Branch: n is {n!r}, expected an integer of at least 1")
-        self.n = n
+        self.n = as_count(n, "Branch: n")
 
     def forward(self, *inputs: Any) -> Any:
         value: Any = inputs if len(inputs) != 1 else inputs[0]
@@ -171,9 +170,7 @@ class Branch(Layer):
     def backward(self, dout: Any) -> Any:
         if self.n == 1:
             return dout
-        if not isinstance(dout, tuple) or len(dout) != self.n:
-            came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
-            raise ValueError(f"{self!r}: dout is {came}, expected a tuple of {self.n} gradients")
+        check_gradients_of(self, dout, self.n)
         return reduce(add, dout)
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from ...layers import tree
 from ...layers.base import Array
 from ...layers.checks import as_count
-from ...layers.nested import leaves, map_leaves
+from ...layers.nested import check_gradients_of, leaves, map_leaves
 from ...layers.protocols import LayerLike
 from ..function_stack import FunctionStack
 from ..gradients import params_only
@@ -140,9 +140,7 @@ class DataParallel(Network):
             return None
         if not isinstance(y, tuple):
             return self.as_dout(dout, y.shape)
-        if not isinstance(dout, tuple) or len(dout) != len(y):
-            came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__
-            raise ValueError(f"{self!r}: dout is {came}, expected a tuple of {len(y)} gradients")
+        check_gradients_of(self, dout, len(y))
         return tuple(map(self._like, y, dout))
 
     def __repr__(self) -> str:

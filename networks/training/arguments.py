@@ -165,6 +165,9 @@ def as_monitor(
         return f"{names[0] if names else 'validation'}_loss", 1
     if patience is None:
         raise ValueError("Trainer.fit: monitor needs patience")
+    is_pair = isinstance(monitor, tuple) and len(monitor) == 2 and isinstance(monitor[0], str)
+    fits = isinstance(monitor, str) or is_pair
+    _check(fits, "Trainer.fit", "monitor", monitor, "a column, or (column, 'min' or 'max')")
     column, best = (monitor, None) if isinstance(monitor, str) else monitor
     if best is None and column.endswith("loss"):
         best = "min"

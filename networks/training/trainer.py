@@ -419,10 +419,8 @@ class Trainer:
         """
         batch_size = as_count(batch_size, "Trainer.predict: batch_size")
         x = as_rows("Trainer.predict: x", x)
-        data, home = (
-            Batches(x, x, batch_size, caller="Trainer.predict"),
-            home_of(layers_of(self.net)),
-        )
+        data = Batches(x, x, batch_size, caller="Trainer.predict")
+        home = home_of(layers_of(self.net))
         _, like = next(leaves(x))
         outputs = []
         for part, _, _ in data.once():
