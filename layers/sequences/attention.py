@@ -50,7 +50,7 @@ class Attention(Layer):
         s *= 1 / math.sqrt(q.shape[-1])
         self.masked = mask is not None
         if self.masked:
-            s = np.where(self._seen(mask, s.shape), s, -np.inf)
+            s += np.where(self._seen(mask, s.shape), 0, -np.inf).astype(s.dtype)
         greatest = s.max(axis=-1, keepdims=True)
         s -= np.where(np.isneginf(greatest), 0, greatest)  # exp does not overflow
         p = np.exp(s, out=s)
@@ -62,7 +62,7 @@ class Attention(Layer):
     def backward(self, dout: Any) -> Any:
         p, dout = self.weights, wide(self.as_dout(dout, self.y.shape))
         ds = dout @ self.v.mT
-        ds -= (dout * self.y).sum(axis=-1, keepdims=True)  # sum(dp p) is dout . y
+        ds -= np.einsum("...d,...d->...", dout, self.y)[..., np.newaxis]  # sum(dp p) is dout . y
         ds *= p
         ds *= 1 / math.sqrt(self.q.shape[-1])
         dq, dk, dv = (
@@ -91,11 +91,12 @@ class Attention(Layer):
                 f"{self!r}: mask is of dtype {mask.dtype}, expected bool (True is seen)"
             )
         try:
-            return np.broadcast_to(mask, shape)
+            np.broadcast_to(mask, shape)
         except ValueError:
             raise ValueError(
                 f"{self!r}: mask has shape {mask.shape}, expected one that broadcasts to {shape}"
             ) from None
+        return mask
 
 
 class SelfAttention(Layer):
@@ -238,7 +239,10 @@ class SelfAttention(Layer):
         self.dWo, self.dbo = self.y.T @ dout, total(dout, 0)
         dy = (dout @ self.Wo.T).reshape(n, steps, self.heads, D // self.heads).swapaxes(1, 2)
         dq, dk, dv, *_ = self.attention.backward(dy)
-        da = np.stack([d.swapaxes(1, 2) for d in (dq, dk, dv)], axis=2).reshape(-1, 3 * D)
+        da = np.empty_like(dout, dq.dtype, shape=(n, steps, 3, self.heads, D // self.heads))
+        da_q, da_k, da_v = da.transpose(2, 0, 3, 1, 4)
+        da_q[...], da_k[...], da_v[...] = dq, dk, dv
+        da = da.reshape(-1, 3 * D)
         self.dW, self.db = self.x.T @ da, total(da, 0)
         return da
 
