@@ -114,14 +114,15 @@ class LSTM(Layer):
         W = np.concatenate([self.Wx, self.Wh, self.b[np.newaxis]])
         self.z = z = np.ones_like(x, np.result_type(x, W), shape=(steps + 1, n, D + H + 1))
         z[:-1, :, :D], h = x.swapaxes(0, 1), z[:, :, D:-1]
-        self.gates = np.empty_like(z, shape=(steps, n, 4 * H))
+        self.gates = np.empty_like(z, shape=(steps, 4, n, H))
         self.c = c = np.empty_like(z, shape=(steps + 1, n, H))
         self.tanh_c = np.empty_like(c[1:])
         self.given = h0 is not None or c0 is not None
         h[0], c[0] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(c[0]))
         for t in range(steps):
-            i, f, g, o = _gates(np.matmul(z[t], W, out=self.gates[t]))
-            i[...], f[...], g[...], o[...] = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+            a_i, a_f, a_g, a_o = _gates(z[t] @ W)
+            i, f, g, o = self.gates[t]
+            i[...], f[...], g[...], o[...] = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
             c[t + 1] = f * c[t] + i * g
             np.tanh(c[t + 1], out=self.tanh_c[t])
             np.multiply(o, self.tanh_c[t], out=h[t + 1])
@@ -143,19 +144,20 @@ class LSTM(Layer):
         z, c, D = self.z, self.c, len(self.Wx)
         dhs, *dlast = split_dout(self, dout, c[1:], 2 * self.return_state)
         dh, dc = dlast or (np.zeros_like(c[0]), np.zeros_like(c[0]))
-        das = np.empty_like(self.gates)
+        das = np.empty_like(c, shape=(*dhs.shape[:2], 4 * len(self.Wh)))
+        WhT = self.Wh.T.copy()  # products with it are faster than with the transposed view
         for t in reversed(range(len(das))):
-            i, f, g, o = _gates(self.gates[t])
+            i, f, g, o = self.gates[t]
             da_i, da_f, da_g, da_o = _gates(das[t])
             tanh_c = self.tanh_c[t]
             dh = dhs[t] + dh
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
-            da_i[...] = dc * g * i * (1 - i)
-            da_f[...] = dc * c[t] * f * (1 - f)
-            da_g[...] = dc * i * (1 - g * g)
-            da_o[...] = dh * tanh_c * o * (1 - o)
+            np.multiply(dc * g, i * (1 - i), out=da_i)
+            np.multiply(dc * c[t], f * (1 - f), out=da_f)
+            np.multiply(dc * i, 1 - g * g, out=da_g)
+            np.multiply(dh * tanh_c, o * (1 - o), out=da_o)
             dc = dc * f
-            dh = das[t] @ self.Wh.T
+            dh = das[t] @ WhT
         da = das.reshape(-1, das.shape[-1])  # all steps in one product
         dW = z[:-1].reshape(len(da), z.shape[-1]).T @ da
         self.dWx, self.dWh, self.db = dW[:D], dW[D:-1], dW[-1]
