@@ -143,7 +143,6 @@ class GRU(Layer):
         dh = dlast[0] if dlast else np.zeros_like(h[0])
         da = np.empty_like(h, shape=(steps, n, 3, H))
         du = np.empty_like(da)
-        WhT = self.Wh.T.copy()  # products with it are faster than with the transposed view
         for t in reversed(range(steps)):
             r, z = self.gates[t, :, :H], self.gates[t, :, H:]
             new, u_n = self.new[t], self.u_n[t]
@@ -152,7 +151,7 @@ class GRU(Layer):
             da[t, :, 0] = du[t, :, 0] = da_n * u_n * r * (1 - r)
             da[t, :, 1] = du[t, :, 1] = dh * (h[t] - new) * z * (1 - z)
             da[t, :, 2], du[t, :, 2] = da_n, da_n * r
-            dh = dh * z + du[t].reshape(n, 3 * H) @ WhT
+            dh = dh * z + du[t].reshape(n, 3 * H) @ self.Wh.T
         da, du = da.reshape(steps * n, 3 * H), du.reshape(steps * n, 3 * H)
         self.dWx, self.dbx = x.reshape(steps * n, len(self.Wx)).T @ da, total(da, 0)
         self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du, total(du, 0)

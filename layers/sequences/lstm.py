@@ -56,7 +56,8 @@ class LSTM(Layer):
     ``(dx, dh0, dc0)``.
 
     ``z_t = (x_t, h_{t-1}, 1)`` is kept side by side in memory, so that ``a_t`` is one product, with
-    Wx, Wh and b one below the other, and all their gradients are one product over all steps.
+    Wx, Wh and b one below the other, and all their gradients are one product over all steps. There
+    the gates are in the order i, f, o, g: the three sigmoids are computed as one.
     """
 
     param_names = ("Wx", "Wh", "b")
@@ -112,6 +113,7 @@ class LSTM(Layer):
         n, steps, D = x.shape
         H = len(self.Wh)
         W = np.concatenate([self.Wx, self.Wh, self.b[np.newaxis]])
+        W = W.reshape(-1, 4, H)[:, [0, 1, 3, 2]].reshape(W.shape)  # i, f, o, g
         self.z = z = np.ones_like(x, np.result_type(x, W), shape=(steps + 1, n, D + H + 1))
         z[:-1, :, :D], h = x.swapaxes(0, 1), z[:, :, D:-1]
         self.gates = np.empty_like(z, shape=(steps, 4, n, H))
@@ -120,9 +122,10 @@ class LSTM(Layer):
         self.given = h0 is not None or c0 is not None
         h[0], c[0] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(c[0]))
         for t in range(steps):
-            a_i, a_f, a_g, a_o = _gates(z[t] @ W)
-            i, f, g, o = self.gates[t]
-            i[...], f[...], g[...], o[...] = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
+            a = _gates(z[t] @ W)
+            self.gates[t, :3] = sigmoid(a[:3])
+            np.tanh(a[3], out=self.gates[t, 3])
+            i, f, o, g = self.gates[t]
             c[t + 1] = f * c[t] + i * g
             np.tanh(c[t + 1], out=self.tanh_c[t])
             np.multiply(o, self.tanh_c[t], out=h[t + 1])
@@ -145,9 +148,8 @@ class LSTM(Layer):
         dhs, *dlast = split_dout(self, dout, c[1:], 2 * self.return_state)
         dh, dc = dlast or (np.zeros_like(c[0]), np.zeros_like(c[0]))
         das = np.empty_like(c, shape=(*dhs.shape[:2], 4 * len(self.Wh)))
-        WhT = self.Wh.T.copy()  # products with it are faster than with the transposed view
         for t in reversed(range(len(das))):
-            i, f, g, o = self.gates[t]
+            i, f, o, g = self.gates[t]
             da_i, da_f, da_g, da_o = _gates(das[t])
             tanh_c = self.tanh_c[t]
             dh = dhs[t] + dh
@@ -157,7 +159,7 @@ class LSTM(Layer):
             np.multiply(dc * i, 1 - g * g, out=da_g)
             np.multiply(dh * tanh_c, o * (1 - o), out=da_o)
             dc = dc * f
-            dh = das[t] @ WhT
+            dh = das[t] @ self.Wh.T
         da = das.reshape(-1, das.shape[-1])  # all steps in one product
         dW = z[:-1].reshape(len(da), z.shape[-1]).T @ da
         self.dWx, self.dWh, self.db = dW[:D], dW[D:-1], dW[-1]
@@ -168,6 +170,6 @@ class LSTM(Layer):
 
 
 def _gates(a: Array) -> Array:
-    """Return a (N, 4H) as four views (N, H): the gates i, f, g, o."""
+    """Return a (N, 4H) as four views (N, H), one for each gate."""
     n, width = a.shape
     return a.reshape(n, 4, width // 4).swapaxes(0, 1)
