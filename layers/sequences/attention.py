@@ -50,7 +50,7 @@ class Attention(Layer):
         s *= 1 / math.sqrt(q.shape[-1])
         self.masked = mask is not None
         if self.masked:
-            s += np.where(self._seen(mask, s.shape), 0, -np.inf).astype(s.dtype)
+            s = np.where(self._seen(mask, s.shape), s, -np.inf)
         greatest = s.max(axis=-1, keepdims=True)
         s -= np.where(np.isneginf(greatest), 0, greatest)  # exp does not overflow
         p = np.exp(s, out=s)
@@ -91,12 +91,11 @@ class Attention(Layer):
                 f"{self!r}: mask is of dtype {mask.dtype}, expected bool (True is seen)"
             )
         try:
-            np.broadcast_to(mask, shape)
+            return np.broadcast_to(mask, shape)
         except ValueError:
             raise ValueError(
                 f"{self!r}: mask has shape {mask.shape}, expected one that broadcasts to {shape}"
             ) from None
-        return mask
 
 
 class SelfAttention(Layer):
