@@ -90,15 +90,17 @@ class GELU(Layer):
     Notes
     -----
     In float64 Phi is exact, by erf; in float32 it comes from a polynomial, with an error of at
-    most 4e-7, in a third of the time.
+    most 3e-7, in a third of the time.
     """
 
     def forward(self, x: Any) -> Array:
         self.x = x = self.as_input(x)
-        # Beyond 40 the density is 0, and x^2 might overflow.
         wide_x = wide(x)
-        self.phi = np.exp(-0.5 * np.square(np.clip(wide_x, -40, 40))) / math.sqrt(2 * math.pi)
-        self.Phi = normal_cdf(wide_x, self.phi)
+        with np.errstate(over="ignore"):  # there exp is 0
+            square = np.square(wide_x)
+        exp = np.exp(np.multiply(square, -0.5, out=square), out=square)
+        self.phi = exp * (1 / math.sqrt(2 * math.pi))
+        self.Phi = normal_cdf(wide_x, exp)
         return (x * self.Phi).astype(x.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:

@@ -71,19 +71,18 @@ class CrossEntropyLoss(Loss):
             # A masked logit, -inf, adds nothing where its probability is 0.
             picked = (t * np.where(t > 0, z, 0)).sum(axis=-1)
         share = self.shares(y.shape[:-1], weights, y.dtype)
-        p = np.exp(z, out=z)
-        total = p.sum(axis=-1)
-        p /= total[..., None]
-        self.p, self.t, self.places, self.share = p, t, places, share
-        return float(((np.log(total) - picked) * share).sum())
+        self.exp = np.exp(z, out=z)  # p before it is divided by its sum
+        self.sums = self.exp.sum(axis=-1)
+        self.t, self.places, self.share = t, places, share
+        return float(((np.log(self.sums) - picked) * share).sum())
 
     def backward(self, dout: Any = 1.0) -> Array:
         share = self.as_scale(dout) * self.share
-        each = share[..., None] if np.ndim(share) else share
+        dy = self.exp * (share / self.sums)[..., None]  # share p
         if self.places is None:
-            return ((self.p - self.t) * each).astype(self.dtype, copy=False)
-        dy = self.p * each
-        dy.ravel()[self.places] -= share
+            dy -= self.t * (share[..., None] if np.ndim(share) else share)
+        else:
+            dy.ravel()[self.places] -= share
         return dy.astype(self.dtype, copy=False)
 
     def _labels(self, t: Array, classes: int, weights: Any) -> tuple[Array, Any]:

@@ -44,28 +44,29 @@ def check_same_kind(owner: Any, /, **arrays: Any) -> None:
         )
 
 
-def normal_cdf(x: Array, phi: Array) -> Array:
-    """Return Phi(x), of which phi(x) is the derivative.
+def normal_cdf(x: Array, exp: Array) -> Array:
+    """Return Phi(x), given ``exp(-x^2 / 2)``.
 
-    For float64 it is SciPy's, which takes NumPy's arrays alone. Else, with an error of 7.5e-8,
-    ``Phi(-|x|) = phi(x) (c1 t + ... + c5 t^5)``, ``t = 1 / (1 + p |x|)``: formula 26.2.17 of
-    Abramowitz, Stegun (1964), Handbook of Mathematical Functions.
+    For float64 it is SciPy's, which takes NumPy's arrays alone. Else, with an error of 3e-7,
+    ``Phi(-|x|) = exp(-x^2 / 2) (c1 t + ... + c5 t^5)``, ``t = 1 / (1 + p |x|)``: formula 7.1.26 of
+    Abramowitz, Stegun (1964), Handbook of Mathematical Functions, with another p and its best c,
+    which round less in float32.
     """
     if x.dtype != np.float32 and isinstance(x, np.ndarray):
         from scipy.special import ndtr
 
         return ndtr(x)
     t = np.abs(x)
-    t *= 0.2316419
+    t *= 0.33
     t += 1
     np.divide(1, t, out=t)
-    tail = t * 1.330274429
-    for c in (-1.821255978, 1.781477937, -0.356563782, 0.319381530):
+    tail = t * -0.110677
+    for c in (0.3792961, -0.0962549, 0.2062388, 0.121397):
         tail += c
         tail *= t
-    tail *= phi
-    np.subtract(0.5, tail, out=tail)
-    return np.copysign(tail, x, out=tail) + 0.5  # 1 - tail where x > 0
+    tail *= exp
+    np.subtract(x > 0, tail, out=tail)
+    return np.abs(tail, out=tail)  # 1 - tail where x > 0
 
 
 def sums_by_label(rows: Array, labels: Array) -> tuple[Array, Array]:

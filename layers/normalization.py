@@ -215,21 +215,30 @@ class LayerNorm(_Normalization):
         return "" if fits else f"(N, {', '.join(map(str, lengths))})"
 
     def forward(self, x: Any) -> Array:
-        axes, x = tuple(range(-self.gamma.ndim, 0)), self.as_input(x)
-        self.dtype = np.result_type(x, self.gamma)
-        self.xhat, self.std = _standardize(batch_last(wide(x)), axes, self.eps)
+        x = self.as_input(x)
+        self.dtype, D = np.result_type(x, self.gamma), self.gamma.size
+        rows = wide(x).reshape(-1, D)
+        self.xhat = xhat = rows - rows.mean(axis=1, keepdims=True)
+        self.std = np.sqrt(np.einsum("nd,nd->n", xhat, xhat) / D + self.eps)[:, np.newaxis]
         self.check_range(self.std, x)
-        return (self.xhat * self.gamma + self.beta).astype(self.dtype, copy=False)
+        xhat /= self.std
+        y = xhat * self.gamma.ravel()
+        y += self.beta.ravel()
+        self.shape = x.shape
+        return y.reshape(x.shape).astype(self.dtype, copy=False)
 
     def backward(self, dout: Any) -> Array:
-        xhat = self.xhat
-        dout = wide(batch_last(self.as_dout(dout, xhat.shape)))
-        samples = tuple(range(xhat.ndim - self.gamma.ndim))
-        self.dgamma = self.rounded((dout * xhat).sum(axis=samples))
-        self.dbeta = self.rounded(dout.sum(axis=samples))
-        axes = tuple(range(-self.gamma.ndim, 0))
-        dx = _standardize_backward(dout * self.gamma, xhat, self.std, axes)
-        return dx.astype(self.dtype, copy=False)
+        xhat, gamma = self.xhat, self.gamma
+        D = gamma.size
+        rows = wide(self.as_dout(dout, self.shape)).reshape(-1, D)
+        self.dgamma = self.rounded(np.einsum("nd,nd->d", rows, xhat).reshape(gamma.shape))
+        self.dbeta = self.rounded(rows.sum(axis=0).reshape(gamma.shape))
+        g = rows * gamma.ravel()
+        along = np.einsum("nd,nd->n", g, xhat) / D
+        dx = g - np.einsum("nd->n", g)[:, np.newaxis] / D
+        dx -= xhat * along[:, np.newaxis]
+        dx /= self.std
+        return dx.reshape(self.shape).astype(self.dtype, copy=False)
 
 
 class GroupNorm(_OfChannels):

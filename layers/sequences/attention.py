@@ -62,7 +62,7 @@ class Attention(Layer):
     def backward(self, dout: Any) -> Any:
         p, dout = self.weights, wide(self.as_dout(dout, self.y.shape))
         ds = dout @ self.v.mT
-        ds -= (dout * self.y).sum(axis=-1, keepdims=True)  # sum(dp p) is dout . y
+        ds -= np.einsum("...d,...d->...", dout, self.y)[..., np.newaxis]  # sum(dp p) is dout . y
         ds *= p
         ds *= 1 / math.sqrt(self.q.shape[-1])
         dq, dk, dv = (
@@ -238,7 +238,10 @@ class SelfAttention(Layer):
         self.dWo, self.dbo = self.y.T @ dout, total(dout, 0)
         dy = (dout @ self.Wo.T).reshape(n, steps, self.heads, D // self.heads).swapaxes(1, 2)
         dq, dk, dv, *_ = self.attention.backward(dy)
-        da = np.stack([d.swapaxes(1, 2) for d in (dq, dk, dv)], axis=2).reshape(-1, 3 * D)
+        da = np.empty_like(dout, dq.dtype, shape=(n, steps, 3, self.heads, D // self.heads))
+        da_q, da_k, da_v = da.transpose(2, 0, 3, 1, 4)
+        da_q[...], da_k[...], da_v[...] = dq, dk, dv
+        da = da.reshape(-1, 3 * D)
         self.dW, self.db = self.x.T @ da, total(da, 0)
         return da
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..activations import sigmoid
 from ..base import Array, Layer
 from ..checks import as_parameter
 from ..half import total
@@ -53,9 +54,6 @@ class GRU(Layer):
     -----
     ``forward(x)`` maps (N, T, D) to ``hs`` (N, T, H) and starts from zeros. ``forward(x, h0)``
     starts from h0 (N, H), and backward then returns ``(dx, dh0)``.
-
-    In memory a gate is a contiguous block of rows (H, N); a sigmoid is computed as
-    ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
     """
 
     param_names = ("Wx", "Wh", "bx", "bh")
@@ -111,29 +109,26 @@ class GRU(Layer):
         self.x = x = time_major(self.as_input(x))
         steps, n, D = x.shape
         H = len(self.Wh)
-        a = (self.Wx.T @ x.reshape(steps * n, D).T).reshape(3 * H, steps, n)
-        a += self.bx[:, np.newaxis, np.newaxis]
-        WhT, bh = self.Wh.T, self.bh[:, np.newaxis]
-        self.gates = np.empty_like(a, shape=(steps, 2 * H, n))
-        self.new = np.empty_like(a, shape=(steps, H, n))
+        a = (x.reshape(steps * n, D) @ self.Wx + self.bx).reshape(steps, n, 3 * H)
+        self.gates = np.empty_like(a, shape=(steps, n, 2 * H))
+        self.new = np.empty_like(a, shape=(steps, n, H))
         self.u_n = np.empty_like(self.new)
         self.h = h = np.empty_like(a, shape=(steps + 1, n, H))
         self.given = h0 is not None
         (h[0],) = initial_states(self, {"h0": h0}, np.zeros_like(h[0]))
         for t in range(steps):
-            u = WhT @ h[t].T
-            u += bh
-            self.gates[t] = (1 + np.tanh((a[: 2 * H, t] + u[: 2 * H]) / 2)) / 2
-            r, z = self.gates[t].reshape(2, H, n)
-            self.u_n[t] = u[2 * H :]
-            self.new[t] = np.tanh(a[2 * H :, t] + r * self.u_n[t])
-            h[t + 1] = ((1 - z) * self.new[t] + z * h[t].T).T
+            u = h[t] @ self.Wh + self.bh
+            self.gates[t] = sigmoid(a[t, :, : 2 * H] + u[:, : 2 * H])
+            r, z = self.gates[t, :, :H], self.gates[t, :, H:]
+            self.u_n[t] = u[:, 2 * H :]
+            np.tanh(a[t, :, 2 * H :] + r * self.u_n[t], out=self.new[t])
+            h[t + 1] = (1 - z) * self.new[t] + z * h[t]
         hs = batch_major(h[1:])
         return (hs, h[-1]) if self.return_state else hs
 
     def backward(self, dout: Any) -> Any:
         da, dh0 = self._through_time(dout)
-        dx = batch_major((da.T @ self.Wx.T).reshape(self.x.shape))
+        dx = batch_major((da @ self.Wx.T).reshape(self.x.shape))
         return (dx, dh0) if self.given else dx
 
     def backward_params(self, dout: Any) -> None:
@@ -141,26 +136,26 @@ class GRU(Layer):
         self._through_time(dout)
 
     def _through_time(self, dout: Any) -> tuple[Array, Array]:
-        """Return ``da`` (3H, T N) and ``dh0``, and assign the parameters' gradients."""
+        """Return ``da`` (T N, 3H) and ``dh0``, and assign the parameters' gradients."""
         x, h = self.x, self.h
         steps, n, H = h[1:].shape
         dhs, *dlast = split_dout(self, dout, h[1:], int(self.return_state))
-        dh = dlast[0].T if dlast else np.zeros_like(h[0].T)
-        da = np.empty_like(h, shape=(3, H, steps, n))
+        dh = dlast[0] if dlast else np.zeros_like(h[0])
+        da = np.empty_like(h, shape=(steps, n, 3, H))
         du = np.empty_like(da)
         for t in reversed(range(steps)):
-            r, z = self.gates[t].reshape(2, H, n)
+            r, z = self.gates[t, :, :H], self.gates[t, :, H:]
             new, u_n = self.new[t], self.u_n[t]
-            dh = dhs[t].T + dh
+            dh = dhs[t] + dh
             da_n = dh * (1 - z) * (1 - new * new)
-            da[0, :, t] = du[0, :, t] = da_n * u_n * r * (1 - r)
-            da[1, :, t] = du[1, :, t] = dh * (h[t].T - new) * z * (1 - z)
-            da[2, :, t], du[2, :, t] = da_n, da_n * r
-            dh = dh * z + self.Wh @ du[:, :, t].reshape(3 * H, n)
-        da, du = da.reshape(3 * H, -1), du.reshape(3 * H, -1)  # all steps in one product
-        self.dWx, self.dbx = x.reshape(steps * n, len(self.Wx)).T @ da.T, total(da, 1)
-        self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du.T, total(du, 1)
-        return da, dh.T
+            da[t, :, 0] = du[t, :, 0] = da_n * u_n * r * (1 - r)
+            da[t, :, 1] = du[t, :, 1] = dh * (h[t] - new) * z * (1 - z)
+            da[t, :, 2], du[t, :, 2] = da_n, da_n * r
+            dh = dh * z + du[t].reshape(n, 3 * H) @ self.Wh.T
+        da, du = da.reshape(steps * n, 3 * H), du.reshape(steps * n, 3 * H)
+        self.dWx, self.dbx = x.reshape(steps * n, len(self.Wx)).T @ da, total(da, 0)
+        self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du, total(du, 0)
+        return da, dh
 
     def __repr__(self) -> str:
         return f"GRU({len(self.Wx)} -> {len(self.Wh)})"

@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..activations import sigmoid
 from ..base import Array, Layer
 from ..checks import as_parameter
-from ..half import total
 from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
+from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout
 
 
 class LSTM(Layer):
@@ -55,8 +55,9 @@ class LSTM(Layer):
     ``forward(x, h0, c0)`` starts from h0 and c0 (N, H), and backward then returns
     ``(dx, dh0, dc0)``.
 
-    In memory a gate is a contiguous block of rows (H, N). All four take one tanh, for
-    ``sigmoid(a) = (1 + tanh(a / 2)) / 2``.
+    ``z_t = (x_t, h_{t-1}, 1)`` is kept side by side in memory, so that ``a_t`` is one product, with
+    Wx, Wh and b one below the other, and all their gradients are one product over all steps. There
+    the gates are in the order i, f, o, g: the three sigmoids are computed as one.
     """
 
     param_names = ("Wx", "Wh", "b")
@@ -108,38 +109,33 @@ class LSTM(Layer):
         return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None, c0: Any = None) -> Any:
-        self.x = x = time_major(self.as_input(x))
-        steps, n, D = x.shape
+        x = self.as_input(x)
+        n, steps, D = x.shape
         H = len(self.Wh)
-        half = np.repeat(
-            np.array([0.5, 0.5, 1, 0.5], self.Wx.dtype, like=x), H
-        )  # g is tanh(a) itself
-        ax = ((self.Wx * half).T @ x.reshape(steps * n, D).T).reshape(4 * H, steps, n)
-        ax += (self.b * half)[:, np.newaxis, np.newaxis]
-        WhT, half = (self.Wh * half).T, half[:, np.newaxis]
-        self.gates = np.empty_like(ax, shape=(steps, 4 * H, n))
-        self.h = h = np.empty_like(ax, shape=(steps + 1, n, H))
-        self.c = c = np.empty_like(ax, shape=(steps + 1, H, n))
+        W = np.concatenate([self.Wx, self.Wh, self.b[np.newaxis]])
+        W = W.reshape(-1, 4, H)[:, [0, 1, 3, 2]].reshape(W.shape)  # i, f, o, g
+        self.z = z = np.ones_like(x, np.result_type(x, W), shape=(steps + 1, n, D + H + 1))
+        z[:-1, :, :D], h = x.swapaxes(0, 1), z[:, :, D:-1]
+        self.gates = np.empty_like(z, shape=(steps, 4, n, H))
+        self.c = c = np.empty_like(z, shape=(steps + 1, n, H))
         self.tanh_c = np.empty_like(c[1:])
         self.given = h0 is not None or c0 is not None
-        h[0], c[0].T[...] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(h[0]))
+        h[0], c[0] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(c[0]))
         for t in range(steps):
-            a = WhT @ h[t].T
-            a += ax[:, t]
-            y = np.tanh(a, out=self.gates[t])
-            y *= half
-            y += 1 - half
-            i, f, g, o = y.reshape(4, H, n)
+            a = _gates(z[t] @ W)
+            self.gates[t, :3] = sigmoid(a[:3])
+            np.tanh(a[3], out=self.gates[t, 3])
+            i, f, o, g = self.gates[t]
             c[t + 1] = f * c[t] + i * g
             np.tanh(c[t + 1], out=self.tanh_c[t])
-            h[t + 1] = (o * self.tanh_c[t]).T
+            np.multiply(o, self.tanh_c[t], out=h[t + 1])
         hs = batch_major(h[1:])
-        return (hs, h[-1], c[-1].T) if self.return_state else hs
+        return (hs, h[-1], c[-1]) if self.return_state else hs
 
     def backward(self, dout: Any) -> Any:
         da, dh0, dc0 = self._through_time(dout)
-        steps, n, D = self.x.shape
-        dx = batch_major((da.T @ self.Wx.T).reshape(steps, n, D))
+        steps, n, _ = self.tanh_c.shape
+        dx = batch_major((da @ self.Wx.T).reshape(steps, n, len(self.Wx)))
         return (dx, dh0, dc0) if self.given else dx
 
     def backward_params(self, dout: Any) -> None:
@@ -147,28 +143,33 @@ class LSTM(Layer):
         self._through_time(dout)
 
     def _through_time(self, dout: Any) -> tuple[Array, Array, Array]:
-        """Return ``da`` (4H, T N), ``dh0``, ``dc0``, and assign the parameters' gradients."""
-        x, h, c = self.x, self.h, self.c
-        steps, n, H = h[1:].shape
-        dhs, *dlast = split_dout(self, dout, h[1:], 2 * self.return_state)
-        dh, dc = (d.T for d in dlast) if dlast else (np.zeros_like(c[0]), np.zeros_like(c[0]))
-        da = np.empty_like(c, shape=(4, H, steps, n))
-        for t in reversed(range(steps)):
-            i, f, g, o = self.gates[t].reshape(4, H, n)
+        """Return ``da`` (T N, 4H), ``dh0``, ``dc0``, and assign the parameters' gradients."""
+        z, c, D = self.z, self.c, len(self.Wx)
+        dhs, *dlast = split_dout(self, dout, c[1:], 2 * self.return_state)
+        dh, dc = dlast or (np.zeros_like(c[0]), np.zeros_like(c[0]))
+        das = np.empty_like(c, shape=(*dhs.shape[:2], 4 * len(self.Wh)))
+        for t in reversed(range(len(das))):
+            i, f, o, g = self.gates[t]
+            da_i, da_f, da_g, da_o = _gates(das[t])
             tanh_c = self.tanh_c[t]
-            dh = dhs[t].T + dh
+            dh = dhs[t] + dh
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
-            da[0, :, t] = dc * g * i * (1 - i)
-            da[1, :, t] = dc * c[t] * f * (1 - f)
-            da[2, :, t] = dc * i * (1 - g * g)
-            da[3, :, t] = dh * tanh_c * o * (1 - o)
+            np.multiply(dc * g, i * (1 - i), out=da_i)
+            np.multiply(dc * c[t], f * (1 - f), out=da_f)
+            np.multiply(dc * i, 1 - g * g, out=da_g)
+            np.multiply(dh * tanh_c, o * (1 - o), out=da_o)
             dc = dc * f
-            dh = self.Wh @ da[:, :, t].reshape(4 * H, n)
-        da = da.reshape(4 * H, -1)  # all steps in one product
-        self.dWx = x.reshape(steps * n, len(self.Wx)).T @ da.T
-        self.dWh = h[:-1].reshape(steps * n, H).T @ da.T
-        self.db = total(da, 1)
-        return da, dh.T, dc.T
+            dh = das[t] @ self.Wh.T
+        da = das.reshape(-1, das.shape[-1])  # all steps in one product
+        dW = z[:-1].reshape(len(da), z.shape[-1]).T @ da
+        self.dWx, self.dWh, self.db = dW[:D], dW[D:-1], dW[-1]
+        return da, dh, dc
 
     def __repr__(self) -> str:
         return f"LSTM({len(self.Wx)} -> {len(self.Wh)})"
+
+
+def _gates(a: Array) -> Array:
+    """Return a (N, 4H) as four views (N, H), one for each gate."""
+    n, width = a.shape
+    return a.reshape(n, 4, width // 4).swapaxes(0, 1)

@@ -46,6 +46,14 @@ def test_causal_weights_are_zero_above_the_diagonal():
     np.testing.assert_allclose(layer.weights.sum(axis=-1), 1, rtol=1e-6)
 
 
+def test_what_a_hidden_key_holds_does_not_matter():
+    q, k, v = RNG.normal(size=(3, 2, 4, 3))
+    seen = np.array([True, True, True, False])
+    y = Attention().forward(q, k, v, seen)
+    k[:, -1] = np.nan
+    np.testing.assert_array_equal(Attention().forward(q, k, v, seen), y)
+
+
 def test_a_query_that_sees_nothing_is_zero():
     attention = Attention()
     mask = np.array([[True, False], [False, False]])

@@ -59,7 +59,7 @@ def forget_gate_without_its_derivative():
         def backward(self, dout):
             dx = super().backward(dout)
             # as if df were not multiplied by f (1 - f)
-            f = self.gates[:, 5:10]
+            f = self.gates[:, 1]
             self.db = self.db.copy()
             self.db[5:10] /= (f * (1 - f)).mean()
             return dx

@@ -79,7 +79,7 @@ def test_the_last_state_is_the_last_step(cell):
     np.testing.assert_array_equal(hs[:, -1], h)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [RNN, GRU])
 def test_a_second_layer_takes_the_first_ones_memory_as_it_lies(cell):
     first = cell.random(2, 3, np.random.default_rng(1))
     second = cell.random(3, 4, np.random.default_rng(2))
