@@ -44,20 +44,20 @@ class Attention(Layer):
 
     def forward(self, queries: Any, keys: Any, values: Any, mask: Any = None) -> Array:
         q, k, v = self._fitting_inputs(queries, keys, values)
-        self.dtype = np.result_type(q, k, v)
-        self.q, self.k, self.v = q, k, v = wide(q), wide(k), wide(v)
+        dtype = np.result_type(q, k, v)
+        q, k, v = wide(q), wide(k), wide(v)
         s = q @ k.mT
         s *= 1 / math.sqrt(q.shape[-1])
-        self.masked = mask is not None
-        if self.masked:
-            s = np.where(self._seen(mask, s.shape), s, -np.inf)
+        if mask is not None:
+            s = np.where(self._seen(mask, s), s, -np.inf)
+        self.q, self.k, self.v, self.dtype, self.masked = q, k, v, dtype, mask is not None
         greatest = s.max(axis=-1, keepdims=True)
         s -= np.where(np.isneginf(greatest), 0, greatest)  # exp does not overflow
         p = np.exp(s, out=s)
         total = p.sum(axis=-1, keepdims=True)
         p /= np.where(total == 0, 1, total)  # 0 where a query sees nothing
         self.weights, self.y = p, p @ v
-        return self.y.astype(self.dtype, copy=False)
+        return self.y.astype(dtype, copy=False)
 
     def backward(self, dout: Any) -> Any:
         p, dout = self.weights, wide(self.as_dout(dout, self.y.shape))
@@ -84,17 +84,17 @@ class Attention(Layer):
             raise ValueError(f"{self!r}: values has shape {v.shape}, expected ({expected})")
         return q, k, v
 
-    def _seen(self, mask: Any, shape: tuple[int, ...]) -> Array:
-        mask = np.asarray(mask, like=self.q)
+    def _seen(self, mask: Any, s: Array) -> Array:
+        mask = np.asarray(mask, like=s)
         if mask.dtype != bool:
             raise TypeError(
                 f"{self!r}: mask is of dtype {mask.dtype}, expected bool (True is seen)"
             )
         try:
-            return np.broadcast_to(mask, shape)
+            return np.broadcast_to(mask, s.shape)
         except ValueError:
             raise ValueError(
-                f"{self!r}: mask has shape {mask.shape}, expected one that broadcasts to {shape}"
+                f"{self!r}: mask has shape {mask.shape}, expected one that broadcasts to {s.shape}"
             ) from None
 
 

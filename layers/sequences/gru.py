@@ -106,16 +106,17 @@ class GRU(Layer):
         return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None) -> Any:
-        self.x = x = time_major(self.as_input(x))
+        x = time_major(self.as_input(x))
         steps, n, D = x.shape
         H = len(self.Wh)
         a = (x.reshape(steps * n, D) @ self.Wx + self.bx).reshape(steps, n, 3 * H)
+        start = initial_states(self, {"h0": h0}, np.zeros_like(a, shape=(n, H)))
+        self.x, self.given = x, h0 is not None
         self.gates = np.empty_like(a, shape=(steps, n, 2 * H))
         self.new = np.empty_like(a, shape=(steps, n, H))
         self.u_n = np.empty_like(self.new)
         self.h = h = np.empty_like(a, shape=(steps + 1, n, H))
-        self.given = h0 is not None
-        (h[0],) = initial_states(self, {"h0": h0}, np.zeros_like(h[0]))
+        (h[0],) = start
         for t in range(steps):
             u = h[t] @ self.Wh + self.bh
             self.gates[t] = sigmoid(a[t, :, : 2 * H] + u[:, : 2 * H])

@@ -114,13 +114,15 @@ class LSTM(Layer):
         H = len(self.Wh)
         W = np.concatenate([self.Wx, self.Wh, self.b[np.newaxis]])
         W = W.reshape(-1, 4, H)[:, [0, 1, 3, 2]].reshape(W.shape)  # i, f, o, g
-        self.z = z = np.ones_like(x, np.result_type(x, W), shape=(steps + 1, n, D + H + 1))
+        zero = np.zeros_like(x, np.result_type(x, W), shape=(n, H))
+        start = initial_states(self, {"h0": h0, "c0": c0}, zero)
+        self.z = z = np.ones_like(zero, shape=(steps + 1, n, D + H + 1))
         z[:-1, :, :D], h = x.swapaxes(0, 1), z[:, :, D:-1]
         self.gates = np.empty_like(z, shape=(steps, 4, n, H))
         self.c = c = np.empty_like(z, shape=(steps + 1, n, H))
         self.tanh_c = np.empty_like(c[1:])
         self.given = h0 is not None or c0 is not None
-        h[0], c[0] = initial_states(self, {"h0": h0, "c0": c0}, np.zeros_like(c[0]))
+        h[0], c[0] = start
         for t in range(steps):
             a = _gates(z[t] @ W)
             self.gates[t, :3] = sigmoid(a[:3])

@@ -90,12 +90,13 @@ class RNN(Layer):
         return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None) -> Any:
-        self.x = x = time_major(self.as_input(x))
+        x = time_major(self.as_input(x))
         a = x @ self.Wx + self.b
         steps, *shape = a.shape
-        self.given = h0 is not None
+        start = initial_states(self, {"h0": h0}, np.zeros_like(a[0]))
+        self.x, self.given = x, h0 is not None
         self.h = h = np.empty_like(a, shape=(steps + 1, *shape))
-        (h[0],) = initial_states(self, {"h0": h0}, np.zeros_like(a[0]))
+        (h[0],) = start
         for t in range(steps):
             np.tanh(a[t] + h[t] @ self.Wh, out=h[t + 1])
         hs = batch_major(h[1:])

@@ -120,3 +120,13 @@ def test_masks_that_do_not_fit():
 def test_weights_that_do_not_fit(shapes, heads, says):
     with pytest.raises(ValueError, match=re.escape(f"SelfAttention: {says}")):
         SelfAttention(*(np.ones(shape) for shape in shapes), heads)
+
+
+def test_a_mask_that_does_not_fit_leaves_what_backward_needs():
+    rng = np.random.default_rng(0)
+    layer, (q, k, v, dout) = Attention(), rng.normal(size=(4, 2, 3, 5))
+    layer.forward(q, k, v)
+    expected = layer.backward(dout)
+    with pytest.raises(ValueError, match="mask has shape"):
+        layer.forward(k, v, q, np.ones((4, 4), bool))
+    np.testing.assert_array_equal(layer.backward(dout), expected)

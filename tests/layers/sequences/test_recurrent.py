@@ -162,3 +162,15 @@ def test_dout_without_those_of_the_states():
 def test_weights_that_do_not_fit(make, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         make()
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+def test_a_forward_that_fails_leaves_what_backward_needs(kind):
+    rng = np.random.default_rng(0)
+    layer, x, dout = kind.random(2, 3, rng), rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 5, 3))
+    layer.forward(x)
+    dx = layer.backward(dout)
+    wrong = [np.zeros((4, 2))] * (2 if kind is LSTM else 1)
+    with pytest.raises(ValueError, match=r"h0 has shape \(4, 2\), expected \(4, 3\)"):
+        layer.forward(rng.normal(size=x.shape), *wrong)
+    np.testing.assert_array_equal(layer.backward(dout), dx)
