@@ -30,7 +30,7 @@ def test_one_tiny_round_writes_a_table_json_and_a_picture(tmp_path):
     own, inlined = record["rows"]
     assert (own["peer"], inlined["peer"]) == ("chainrule", "NumPy, inlined")
     assert inlined["ratio"] == own["median"] / inlined["median"]
-    assert f"at most 1.7  {'met' if inlined['met'] else 'missed'}" in done.stdout
+    assert f"at most 2.3  {'met' if inlined['met'] else 'missed'}" in done.stdout
     assert record["threads"] >= 1
     assert "numpy" in record["versions"]
     assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
@@ -43,7 +43,7 @@ def test_targets_are_met_by_the_median_of_the_rounds(monkeypatch, make):
 
     seconds = {
         ("D", "chainrule"): [3.0, 8.0, 3.4],
-        ("D", "NumPy, inlined"): [2.0, 2.0, 2.0],  # at most 1.7 times as long
+        ("D", "NumPy, inlined"): [2.0, 2.0, 2.0],  # at most 2.3 times as long
         ("D", "PyTorch"): [6.0, 6.0, 10.0],  # at most 0.2 times
         ("C", "chainrule"): [2.0, 2.0, 2.0],
         ("C", "chainrule, threads: 2"): [1.1, 1.1, 1.1],
