@@ -97,7 +97,7 @@ class GELU(Layer):
         self.x = x = self.as_input(x)
         wide_x = wide(x)
         with np.errstate(over="ignore"):  # there exp is 0
-            square = np.square(wide_x)
+            square = np.square(wide_x, out=np.empty_like(wide_x))
         exp = np.exp(np.multiply(square, -0.5, out=square), out=square)
         self.phi = exp * (1 / math.sqrt(2 * math.pi))
         self.Phi = normal_cdf(wide_x, exp)

@@ -56,11 +56,11 @@ def normal_cdf(x: Array, exp: Array) -> Array:
         from scipy.special import ndtr
 
         return ndtr(x)
-    t = np.abs(x)
+    t = np.abs(x, out=np.empty_like(x))  # an array for a number too
     t *= 0.33
     t += 1
     np.divide(1, t, out=t)
-    tail = t * -0.110677
+    tail = np.multiply(t, -0.110677, out=np.empty_like(t))
     for c in (0.3792961, -0.0962549, 0.2062388, 0.121397):
         tail += c
         tail *= t

@@ -331,6 +331,7 @@ class Scale2(Layer):
 @pytest.mark.parametrize("layer", [Tanh, ReLU, lambda: LeakyReLU(0.2), Sigmoid, GELU, Softplus])
 def test_a_python_number_goes_in(layer):
     layer_laws(layer, 0.5)
+    assert layer().forward(np.float32(0.5)).dtype == np.float32
     layer_laws(lambda: Sequential(layer(), Parallel(layer())), -0.5)
     layer_laws(MulLayer, 2.5, X)
     layer_laws(MSELoss, 0.5, 0.25)
