@@ -181,6 +181,11 @@ class ConfusionMatrix(np.ndarray[Any, Any]):
 
 def _scores_and_labels(caller: str, y: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
     for name, value in (("y", y), ("t", t)):
+        if isinstance(value, tuple) and any(np.ndim(part) > 1 for part in value):
+            raise TypeError(
+                f"{caller}: {name} is a tuple of {len(value)}, expected an array; for one of "
+                f"several outputs write lambda y, t: {caller}(y[0], t[0])"
+            )
         check_unmasked(value, f"{caller}: {name}")
         check_real(as_numpy(value), f"{caller}: {name}")
     y, t = as_numpy(y), as_numpy(t)

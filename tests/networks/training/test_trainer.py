@@ -333,3 +333,10 @@ def test_a_net_that_was_frozen_later_is_refused():
     with pytest.raises(ValueError, match="all parameters of the net are frozen: nothing to train"):
         trainer.train_step(np.ones((4, 3)), np.ones((4, 2)))
     assert trainer.steps == 0
+
+
+def test_the_accuracy_of_several_outputs_names_the_function_to_write():
+    with pytest.raises(
+        TypeError, match=r"accuracy: y is a tuple of 2, .* accuracy\(y\[0\], t\[0\]"
+    ):
+        accuracy((np.eye(3), np.eye(4)), (np.arange(3), np.arange(4)))
