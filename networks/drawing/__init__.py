@@ -12,9 +12,6 @@ from ...layers.nested import at, leaves
 from ..function_stack import FunctionStack
 from ..graph import Graph
 from ..values import Value, as_gradient
-from .layout import Line, place
-from .nodes import nodes_and_edges
-from .svg import svg
 from .unroll import Unrolled
 
 __all__ = ["Picture", "draw"]
@@ -154,6 +151,11 @@ def draw(
 def _picture(stack: FunctionStack, results: Any, douts: Any) -> Picture:
     if not stack.values:
         raise ValueError("draw: the function stack is empty")
+    # Imported with the first picture: the import of chainrule.networks is a tenth faster.
+    from .layout import Line, place
+    from .nodes import nodes_and_edges
+    from .svg import svg
+
     nodes, edges = nodes_and_edges(stack, results, douts)
     lines: list[Line] = [*edges]
     return Picture(svg(place([*nodes], lines, WIDTH), nodes, edges))
