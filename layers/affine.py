@@ -75,8 +75,8 @@ class MatMul(Layer):
         return product(dout, self.W.T)
 
     def backward_params(self, dout: Any) -> None:
-        x, dout = self.x, self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
-        self.dW = x.T.dot(dout) if x.ndim == 2 else rows(x).T.dot(rows(dout))
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        self.dW = rows(self.x).T.dot(rows(dout))
 
     def __repr__(self) -> str:
         return f"MatMul({self.W.shape[0]} -> {self.W.shape[1]})"

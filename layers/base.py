@@ -134,9 +134,8 @@ class Layer:
         """Return ``forward(*inputs)`` in evaluation mode.
 
         It runs on a `twin`, so the layer itself is left as it was: its mode, buffers and what its
-        last forward saved. Several threads may predict with one net at once. While
-        another thread trains the net, a prediction may see some parameters before an update and
-        others after it.
+        last forward saved. Several threads may predict with one net at once. While another thread
+        trains the net, a prediction may see some parameters before an update and others after it.
 
         Parameters
         ----------

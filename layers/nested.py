@@ -44,7 +44,7 @@ def at(path: Path) -> str:
     return "".join(f"[{i}]" for i in path)
 
 
-def check_gradients_of(owner: object, dout: Any, n: int) -> None:
+def check_douts(owner: object, dout: Any, n: int) -> None:
     """Raise ValueError, which names the owner, unless `dout` is a tuple of n gradients."""
     if not isinstance(dout, tuple) or len(dout) != n:
         came = f"a tuple of {len(dout)}" if isinstance(dout, tuple) else type(dout).__name__

@@ -81,8 +81,7 @@ class Chain(Network):
             gradient = layer.backward(dout)
         else:
             gradient = backward_of(layer, dout)
-        missing = type(gradient) is not np.ndarray and is_nothing(gradient)
-        if missing and self.took[i] == "f" and not is_nothing(dout):
+        if is_nothing(gradient) and self.took[i] == "f" and not is_nothing(dout):
             raise missing_return(layer, "backward")
         return gradient
 

@@ -73,7 +73,7 @@ def backpropagate(net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any =
     if not isfinite(value):
         raise NonFiniteLossError(value)
     dy = loss.backward(1.0)
-    if type(dy) is not np.ndarray and is_nothing(dy):
+    if is_nothing(dy):
         raise missing_return(loss, "backward")
     params_only(net)(dy)
     return value
@@ -170,7 +170,7 @@ def is_nothing(dout: Any) -> bool:
 
 def backward_params_of(layer: LayerLike, dout: Any) -> None:
     """Assign the gradients of a trained layer's parameters, without that of its input."""
-    if type(dout) is not np.ndarray and is_nothing(dout):
+    if is_nothing(dout):
         set_zero_grads(layer)
     else:
         params_only(layer)(own_dout(layer, dout))

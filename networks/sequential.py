@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 from ..layers import Layer
 from ..layers.checks import as_count
-from ..layers.nested import check_gradients_of, kind
+from ..layers.nested import check_douts, kind
 from ..layers.tree import is_trained
 from .chain import Chain
-from .gradients import backward_params_of, missing_return
+from .gradients import backward_params_of
 from .network import call
 
 
@@ -41,14 +39,8 @@ class Sequential(Chain):
         layer: Any = None
         try:
             for layer in self.layers:
-                if type(value) is np.ndarray:
-                    took += value.dtype.kind
-                    value = layer.forward(value)
-                else:
-                    took += kind(value)
-                    value = call(layer, value)
-                if value is None:
-                    raise missing_return(layer, "forward")
+                took += kind(value)
+                value = call(layer, value)
         except Exception as error:
             self.note(error, layer)
             raise
@@ -170,7 +162,7 @@ class Branch(Layer):
     def backward(self, dout: Any) -> Any:
         if self.n == 1:
             return dout
-        check_gradients_of(self, dout, self.n)
+        check_douts(self, dout, self.n)
         return reduce(add, dout)
 
     def __repr__(self) -> str:

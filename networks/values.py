@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.nested import check_gradients_of, kind, leaves, map_leaves
+from ..layers.nested import check_douts, kind, leaves, map_leaves
 from ..layers.tree import label
 from .gradients import is_nothing, missing_return
 
@@ -102,7 +102,7 @@ def as_gradient(value: Any, dout: Any, owner: Any) -> Any:
     if type(dout) is int and dout == 1:
         return map_leaves(lambda leaf: filled(leaf.data, 1), value)
     if isinstance(value, tuple):
-        check_gradients_of(owner, dout, len(value))
+        check_douts(owner, dout, len(value))
         return tuple(as_gradient(v, d, owner) for v, d in zip(value, dout, strict=True))
     if dout is not None and np.shape(dout) != np.shape(value.data):
         raise ValueError(

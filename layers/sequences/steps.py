@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator
 from ..initializers import Initializer
-from ..nested import check_gradients_of
+from ..nested import check_douts
 
 
 def time_major(x: Array) -> Array:
@@ -48,7 +48,7 @@ def split_dout(layer: Layer, dout: Any, hs: Array, states: int) -> list[Array]:
     """
     steps, n, hidden = hs.shape
     douts = dout if states else (dout,)
-    check_gradients_of(layer, douts, 1 + states)
+    check_douts(layer, douts, 1 + states)
     dhs = layer.as_dout(douts[0], (n, steps, hidden))
     return [dhs.swapaxes(0, 1), *(layer.as_dout(dstate, (n, hidden)) for dstate in douts[1:])]
 

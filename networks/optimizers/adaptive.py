@@ -29,7 +29,7 @@ class _Squaring(Optimizer):
             if not np.vdot(g, g) < 1e-4 * _largest(p.dtype) and np.isfinite(g).all():
                 raise FloatingPointError(
                     f"{self!r}: gradient {k} holds {np.abs(g).max():.3g}, whose square is too "
-                    f"large for {g.dtype}; is the loss too large? Trainer clips with max_norm"
+                    f"large for {wide(p).dtype}; is the loss too large? Trainer clips with max_norm"
                 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,6 @@ from ...layers.tree import state as state_of
 from ...layers.undeclared import check_memory
 from .hyperparameter import hyperparameter
 
-_SHAPE = attrgetter("shape")
 _BLOCK = 65_536  # elements updated at a time, so that what a formula allocates stays in the cache
 
 
@@ -287,7 +285,7 @@ class Optimizer:
         if self._loaded or not type(params) is type(grads) is list:
             return False
         try:
-            fit = [*map(_SHAPE, params)] == [*map(_SHAPE, grads)]
+            fit = [p.shape for p in params] == [g.shape for g in grads]
         except AttributeError:
             return False
         return fit and self._moments.keys() >= {*map(id, params)}

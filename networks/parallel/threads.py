@@ -16,7 +16,7 @@ import numpy as np
 from ...layers import tree
 from ...layers.base import Array
 from ...layers.checks import as_count
-from ...layers.nested import check_gradients_of, leaves, map_leaves
+from ...layers.nested import check_douts, leaves, map_leaves
 from ...layers.protocols import LayerLike
 from ..function_stack import FunctionStack
 from ..gradients import params_only
@@ -140,7 +140,7 @@ class DataParallel(Network):
             return None
         if not isinstance(y, tuple):
             return self.as_dout(dout, y.shape)
-        check_gradients_of(self, dout, len(y))
+        check_douts(self, dout, len(y))
         return tuple(map(self._like, y, dout))
 
     def __repr__(self) -> str:

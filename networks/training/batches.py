@@ -241,10 +241,7 @@ def placed(value: Any, home: Any) -> Any:
 def home_of(layers: list[Any]) -> Any:
     """Return the first parameter of some layers, frozen or not; None if they have none."""
     for layer in layers:
-        names = getattr(layer, "param_names", None)
-        if names:
-            return getattr(layer, names[0])
-        if names is None and (params := own_params(layer)):
+        if params := own_params(layer):
             return params[0]
     return None
 

@@ -53,9 +53,6 @@ class History:
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.names
-
     def keys(self) -> list[str]:
         """Return `names`, for ``dict(history)``.
 

@@ -72,7 +72,7 @@ class Rewind:
                 self.buffers.append((array, array.copy()))
             for value in getattr(layer, "__dict__", {}).values():
                 if type(value) in _PLAIN or (type(value) is tuple and {*map(id, value)} <= seen):
-                    continue
+                    continue  # the second: a net's layers, which are searched themselves
                 self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def back(self) -> None:

@@ -285,3 +285,14 @@ def test_without_scikit_learn_the_error_says_what_to_install():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert "needs scikit-learn: pip install 'chainrule[sklearn]'" in done.stdout
+
+
+def test_a_refit_that_fails_leaves_the_fitted_estimator():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 4))
+    model = NetClassifier(max_iter=2, random_state=0).fit(x, np.arange(30) % 3)
+    before = model.predict(x)
+    model.set_params(activation="nope")
+    with pytest.raises(ValueError, match="nope"):
+        model.fit(x, np.arange(30) % 2)
+    np.testing.assert_array_equal(model.predict(x), before)

@@ -458,10 +458,9 @@ def test_an_optimizer_of_your_own_is_a_formula():
 
 def test_momentum_set_between_two_steps_is_in_the_state():
     p, g = [np.ones(2)], [np.ones(2)]
-    mine, theirs = SGD(0.1), SGD(0.1)
+    mine = SGD(0.1)
     mine.step(p, g)
     mine.momentum = 0.9
-    theirs.load_state_dict(mine.state_dict({"p": p[0]}), {"p": p[0]})
     q = [p[0].copy()]
     again = SGD(0.1)
     again.load_state_dict(mine.state_dict({"p": p[0]}), {"p": q[0]})
@@ -480,7 +479,7 @@ def test_an_array_given_twice_is_refused():
 
 def test_a_gradient_wider_than_its_parameter_does_not_overflow_the_state():
     p, optimizer = np.ones(3, np.float32), Adam()
-    with pytest.raises(FloatingPointError, match="1e\\+25"):
+    with pytest.raises(FloatingPointError, match="1e\\+25, whose square is too large for float32"):
         optimizer.step([p], [np.full(3, 1e25)])
     optimizer.step([p], [np.ones(3)])
     assert (p < 1).all()

@@ -345,3 +345,15 @@ def test_held_out_rows_leave_one_to_train_on():
     trainer = Trainer(Affine.random(3, 2, rng), MSELoss(), SGD(), rng)
     trainer.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, validation=0.95, progress=False)
     assert trainer.steps == 1
+
+
+def test_scores_of_any_integers_are_ordered():
+    for scores in ([[0, 5, 9, 7]], np.array([[-128, 0, 1, 1]], np.int8)):
+        assert top_k_accuracy(np.asarray(scores, getattr(scores, "dtype", np.uint8)), [0], k=2) == 0
+
+
+def test_a_list_of_arrays_is_told_to_be_a_tuple():
+    rng = np.random.default_rng(0)
+    trainer = Trainer(Affine.random(3, 2, rng), MSELoss(), SGD(), rng)
+    with pytest.raises(ValueError, match="several inputs or targets are a tuple of arrays"):
+        trainer.fit([np.ones((4, 3)), np.ones((4, 2))], np.ones((4, 2)), epochs=1)
