@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import os
 import re
@@ -61,6 +60,7 @@ def write_npz(path: str | PathLike[str], arrays: Mapping[str, ArrayLike]) -> Non
     OSError
         If the file cannot be written; then the old one stays.
     """
+    import glob
     from zipfile import ZipFile
 
     ready = {name: np.asarray(array) for name, array in arrays.items()}

@@ -7,7 +7,6 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -194,12 +193,13 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-@dataclass(slots=True)  # slots: what looks for Generators by attributes does not look here
 class _Share:
     """Some rows of the batch, and the net that they go through."""
 
-    net: Any
-    rows: slice
+    __slots__ = ("net", "rows")  # what looks for Generators by attributes does not look here
+
+    def __init__(self, net: Any, rows: slice) -> None:
+        self.net, self.rows = net, rows
 
     def of(self, value: Any) -> Any:
         """Return the share's rows of all arrays in a nested tuple."""

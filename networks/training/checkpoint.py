@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -68,6 +67,8 @@ def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
 
 def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[Any]]) -> None:
     """Write the state, of which each rank has its own Generators."""
+    import json
+
     check_can_save(path, trainer)
     run = trainer.unfinished
     text = {
@@ -118,6 +119,8 @@ class _Saved:
     """What a checkpoint holds, each part of the right type."""
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
+        import json
+
         text = json.loads(str(arrays.get("json", "{}")))
         if not isinstance(text, dict) or text.get("format") not in (_OLD_FORMAT, _FORMAT):
             raise ValueError(f"not a Trainer's checkpoint of format {_FORMAT}")

@@ -130,7 +130,7 @@ def _at(rng: np.random.Generator, state: dict[str, Any]) -> np.random.Generator:
     return rng
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Fit:
     """One call of `Trainer.fit`: its arguments, checked, and the loop over them."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator
@@ -79,6 +78,8 @@ class History:
         steps : bool, default False
             Write each step's number, from 1, and its loss.
         """
+        import csv
+
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             if steps:
