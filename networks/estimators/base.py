@@ -104,7 +104,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "net_"):
             self._new_net(x)
             self._new_run()
-        self._epoch(self._trainer(), x, t, weights)
+        self._epochs(x, t, weights, 1)
         self.net_.forget()
         return self
 
@@ -182,40 +182,45 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
     def _new_loss(self) -> Any:
         return self._default_loss() if self.loss is None else copy.deepcopy(self.loss)
 
-    def _trainer(self) -> Trainer:
+    def _epochs(
+        self, x: Array, t: Array, weights: Any, most: int, judge: Callable[[], None] | None = None
+    ) -> bool:
+        """Train for at most `most` epochs, `judge` each; return whether no Ctrl-C ended it."""
         trainer = Trainer(
             self.net_, self._new_loss(), self._optimizer, self._rng, schedule=self.schedule
         )
         trainer.steps = self._steps
-        return trainer
-
-    def _epoch(self, trainer: Trainer, x: Array, t: Array, weights: Any) -> bool:
-        """Train for one epoch; return whether it was finished."""
         size: Any = min(200, len(x)) if self.batch_size == "auto" else self.batch_size
+
+        def after_epoch(trainer: Trainer) -> None:
+            self.n_iter_ += 1
+            self.loss_curve_.append(trainer.history.epochs[-1]["loss"])
+            if judge is not None:
+                judge()
+
         trainer.fit(
             *(x, t),
-            epochs=1,
+            epochs=most,
             batch_size=size,
             weights=weights,
             transform=self.batch_transform,
+            after_epoch=after_epoch,
             progress=False,
         )
         self._steps = trainer.steps
         if trainer.unfinished is not None:
             warnings.warn(f"{type(self).__name__}: the training was interrupted", stacklevel=4)
-            return False
-        self.n_iter_ += 1
-        self.loss_curve_.append(trainer.history["loss"][-1])
-        return True
+        return trainer.unfinished is None
 
     def _train(self, x: Array, t: Array, weights: Any) -> None:
         """Train for epochs until the loss, or the validation score, improves no more."""
         if self.early_stopping:
             x, t, weights, held_out = self._hold_out(x, t, weights)
             self.validation_scores_: list[float] = []
-        trainer = self._trainer()
         best, waited, state = -np.inf, 0, None
-        while self._epoch(trainer, x, t, weights):
+
+        def judge() -> None:
+            nonlocal best, waited, state
             score = -self.loss_curve_[-1]
             if self.early_stopping:
                 score = self._score(*held_out)
@@ -227,10 +232,11 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             if score > best:
                 best, state = score, self.net_.state_dict() if self.early_stopping else None
             if waited > self.n_iter_no_change:
-                break
-            if self.n_iter_ >= self.max_iter:
-                self._warn_not_converged("epochs")
-                break
+                raise StopIteration
+
+        finished = self._epochs(x, t, weights, self.max_iter, judge)
+        if finished and waited <= self.n_iter_no_change:
+            self._warn_not_converged("epochs")
         if state is not None:
             self.net_.load_state_dict(state)
         self.net_.forget()
