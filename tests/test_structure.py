@@ -1,6 +1,7 @@
 """Who may import whom: the rooms of the project, read from the imports of every file."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,9 @@ def source_files():
     }
 
 
+@cache
 def imports(name, text):
-    """Yield the module and the names of each import that runs, as paths such as layers/base."""
+    """Return the module and the names of each import that runs, as paths such as layers/base."""
     tree = ast.parse(text)
     typing_only = {
         id(node)
@@ -38,14 +40,14 @@ def imports(name, text):
         for node in ast.walk(block)
     }
     folder = name.split("/")[:-1]
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
             start = folder[: len(folder) - node.level + 1] if node.level else []
             module = [*start, *(node.module.split(".") if node.module else [])]
-            yield (
-                module[1:] if module[:1] == ["chainrule"] else module,
-                [a.name for a in node.names],
-            )
+            module = module[1:] if module[:1] == ["chainrule"] else module
+            found.append((module, [a.name for a in node.names]))
+    return found
 
 
 def arrows(files):
