@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 Path = tuple[int, ...]  # where a leaf stands in a nested tuple
 
 
@@ -26,6 +28,8 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
 
 def kind(value: Any) -> str:
     """Return "f" if a value holds an array of floats, for which a backward returns a gradient."""
+    if type(value) is np.ndarray:
+        return value.dtype.kind
     if type(value) is tuple:
         return "f" if any(kind(part) == "f" for part in value) else "-"
     return value.dtype.kind if hasattr(value, "dtype") else "-"

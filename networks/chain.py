@@ -81,6 +81,8 @@ class Chain(Network):
             gradient = layer.backward(dout)
         else:
             gradient = backward_of(layer, dout)
+        if type(gradient) is np.ndarray:
+            return gradient
         if is_nothing(gradient) and self.took[i] == "f" and not is_nothing(dout):
             raise missing_return(layer, "backward")
         return gradient

@@ -11,7 +11,7 @@ from ..layers.checks import as_count
 from ..layers.nested import check_douts, kind
 from ..layers.tree import is_trained
 from .chain import Chain
-from .gradients import backward_params_of
+from .gradients import backward_params_of, missing_return
 from .network import call
 
 
@@ -40,7 +40,9 @@ class Sequential(Chain):
         try:
             for layer in self.layers:
                 took += kind(value)
-                value = call(layer, value)
+                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+                if value is None:
+                    raise missing_return(layer, "forward")
         except Exception as error:
             self.note(error, layer)
             raise

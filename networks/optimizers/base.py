@@ -282,13 +282,12 @@ class Optimizer:
 
     def _knows(self, params: Sequence[Array], grads: Sequence[Array]) -> bool:
         """Whether there are moments for all parameters, and the gradients have their shapes."""
-        if self._loaded or not type(params) is type(grads) is list:
+        if self._loaded or not type(params) is type(grads) is list or len(params) != len(grads):
             return False
-        try:
-            fit = [p.shape for p in params] == [g.shape for g in grads]
-        except AttributeError:
-            return False
-        return fit and self._moments.keys() >= {*map(id, params)}
+        for p, g in zip(params, grads, strict=True):
+            if id(p) not in self._moments or p.shape != getattr(g, "shape", None):
+                return False
+        return True
 
     def _check_arguments(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
         shapes, came = _shapes(self, "params", params), _shapes(self, "grads", grads)
