@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .checks import check_unmasked
 from .device import Array, as_numpy
+from .tree import layers_of, own_params
 from .tree import state as state_of
 
 
@@ -59,6 +60,7 @@ def matched_state(
             f"{name}: the state does not match: missing {_first(missing)}, "
             f"unexpected {_first(unexpected)}"
         )
+    params = {id(param) for owner in layers_of(layer) for param in own_params(owner)}
     matched: dict[str, Array] = {}
     first: dict[int, str] = {}
     for key, array in mine.items():
@@ -72,11 +74,16 @@ def matched_state(
             raise ValueError(f"{name}: {key!r} is read-only")
         with np.errstate(over="ignore"):
             matched[key] = cast = came.astype(array.dtype)  # a copy: it may be the net's own
-        if not np.isfinite(cast).all():
-            wrong = came[~np.isfinite(cast)].flat[0]
-            raise ValueError(f"{name}: state {key!r} holds {wrong}, not finite in {cast.dtype}")
+        if cast.dtype.kind == "f":
+            wrong = ~np.isfinite(cast)
+            if id(array) not in params:  # a buffer may hold -inf, for a greatest value so far
+                wrong &= np.isfinite(came)
+            if wrong.any():
+                raise ValueError(
+                    f"{name}: state {key!r} holds {came[wrong].flat[0]}, not finite in {cast.dtype}"
+                )
         other = first.setdefault(id(array), key)
-        if not np.array_equal(cast, matched[other]):
+        if not np.array_equal(cast, matched[other], equal_nan=cast.dtype.kind == "f"):
             raise ValueError(f"{name}: {other!r} and {key!r} share an array but differ")
     return matched
 

@@ -30,9 +30,9 @@ def kind(value: Any) -> str:
     """Return "f" if a value holds an array of floats, for which a backward returns a gradient."""
     if type(value) is np.ndarray:
         return value.dtype.kind
-    if type(value) is tuple:
+    if isinstance(value, tuple):
         return "f" if any(kind(part) == "f" for part in value) else "-"
-    return value.dtype.kind if hasattr(value, "dtype") else "-"
+    return getattr(getattr(value, "dtype", None), "kind", "-")
 
 
 def replaced(value: Any, path: Path, leaf: Any) -> Any:

@@ -87,26 +87,34 @@ def _add_layers(layer: LayerLike, found: dict[int, Any]) -> None:
 
 
 def params_of(layers: list[Any]) -> list[Array]:
-    """Return the trained arrays of the layers that `layers_of` found, a shared one once."""
+    """Return the trained arrays of the layers that `layers_of` found, a shared one once.
+
+    An array that a frozen layer has is not trained, whoever else has it.
+    """
     found: dict[int, Array] = {}
+    frozen: set[int] = set()
     for owner in layers:
-        names = getattr(owner, "param_names", None)
-        if names == () or getattr(owner, "frozen", False):
+        if getattr(owner, "param_names", None) == ():
             continue
-        own: Any = own_params(owner) if names is None else names
-        for name in own:
-            param = name if names is None else getattr(owner, name)
-            found[id(param)] = param
-    return list(found.values())
+        own = {id(param): param for param in own_params(owner)}
+        if getattr(owner, "frozen", False):
+            frozen |= own.keys()
+        else:
+            found |= own
+    return [param for key, param in found.items() if key not in frozen]
 
 
 def params_and_grads(layers: list[Any]) -> tuple[list[Array], list[Array]]:
     """Return `params_of` some layers and their gradients; those of a shared array are summed."""
     params: list[Array] = []
     grads: list[Array] = []
+    frozen: set[int] = set()
     for owner in layers:
         names = getattr(owner, "param_names", None)
-        if names == () or getattr(owner, "frozen", False):
+        if names == ():
+            continue
+        if getattr(owner, "frozen", False):
+            frozen.update(map(id, own_params(owner)))
             continue
         if names is None:  # an object of a class that is no Layer
             own = own_params(owner)
@@ -116,12 +124,13 @@ def params_and_grads(layers: list[Any]) -> tuple[list[Array], list[Array]]:
             for name in names:
                 params.append(getattr(owner, name))
                 grads.append(getattr(owner, "d" + name))
-    if len({*map(id, params)}) == len(params):
+    if len({*map(id, params)} - frozen) == len(params):
         return params, grads
-    sums: dict[int, Array] = {}
+    found: dict[int, tuple[Array, Array]] = {}
     for param, grad in zip(params, grads, strict=True):
-        sums[id(param)] = sums[id(param)] + grad if id(param) in sums else grad
-    return list({id(param): param for param in params}.values()), list(sums.values())
+        if id(param) not in frozen:
+            found[id(param)] = param, found[id(param)][1] + grad if id(param) in found else grad
+    return [param for param, _ in found.values()], [grad for _, grad in found.values()]
 
 
 def own_params(layer: LayerLike) -> list[Array]:
@@ -178,15 +187,20 @@ def state(layer: LayerLike) -> dict[str, Any]:
     ------
     TypeError
         If one of them is not an array.
+    ValueError
+        If two of them have one name, by a key with a point in a dict of layers.
     """
     found: dict[str, Any] = {}
     for place, part in walk(layer):
         prefix = f"{place}." if place else ""
         if hasattr(part, "param_names"):
             names = (*part.param_names, *getattr(part, "buffer_names", ()))
-            found |= {prefix + name: getattr(part, name) for name in names}
+            own = {prefix + name: getattr(part, name) for name in names}
         else:
-            found |= {f"{prefix}params.{k}": a for k, a in enumerate(own_params(part))}
+            own = {f"{prefix}params.{k}": a for k, a in enumerate(own_params(part))}
+        for name in own.keys() & found.keys():
+            raise ValueError(f"{type(layer).__name__}: two of its arrays are called {name!r}")
+        found |= own
     for name, array in found.items():
         if not hasattr(array, "dtype") or not hasattr(array, "shape"):
             raise TypeError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from inspect import signature
-from itertools import pairwise
 from typing import Any
 from weakref import WeakSet
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .base import Layer
 from .protocols import LayerLike
-from .tree import label, layers_in, own_params, parts, walk
+from .tree import is_layer, label, own_params, parts, walk
 
 _judged: WeakSet[type] = WeakSet()  # later objects may hold what forward saved
 _MODES = {"train", "train_flg", "train_flag", "training", "is_training"}
@@ -108,13 +108,29 @@ def _layers_below(name: str, layer: LayerLike, place: str, above: Places) -> Pla
 
 def _check_parts(where: str, layer: LayerLike) -> None:
     declared = getattr(layer, "part_names", ())
+    for name in declared:
+        value = getattr(layer, name)
+        if not (value is None or isinstance(value, list | tuple | dict) or is_layer(value)):
+            raise TypeError(
+                f"{where}: the part {name!r} is a {type(value).__name__}, expected a layer, or a "
+                "list, tuple or dict of layers"
+            )
     for name, value in getattr(layer, "__dict__", {}).items():
-        if name not in declared and any(True for _ in layers_in(value)):
+        if name not in declared and _holds_layer(value):
             raise TypeError(
                 f"{where}: attribute {name!r} holds a layer that would not be trained, saved or "
                 f"switched to evaluation; declare it in the class: "
                 f"part_names = {(*declared, name)}"
             )
+
+
+def _holds_layer(value: Any) -> bool:
+    """Whether it is a layer, or a collection that holds one, of any kind."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif isinstance(value, Collection) and not isinstance(value, str | bytes | np.generic):
+        value = [] if hasattr(value, "dtype") and value.dtype != object else list(value)
+    return is_layer(value) or (isinstance(value, list) and any(map(_holds_layer, value)))
 
 
 def _check_plain(where: str, layer: LayerLike) -> None:
@@ -146,12 +162,17 @@ def check_memory(owners: list[tuple[str, Any]]) -> None:
     """Raise ValueError if two of the named parameters share memory without being one array."""
     unique = {id(a): (name, a) for name, a in owners if isinstance(a, np.ndarray) and a.size}
     spans = sorted((*np.lib.array_utils.byte_bounds(a), name, k) for k, (name, a) in unique.items())
-    for (_, end, name, k), (start, _, other, j) in pairwise(spans):
-        if start < end and np.shares_memory(unique[k][1], unique[j][1]):
-            raise ValueError(
-                f"{name} and {other} share memory without being one array, so that each would be "
-                "updated separately; give both layers the same array (Affine has transposed=True)"
-            )
+    open_spans: list[tuple[int, str, int]] = []
+    for start, end, other, j in spans:
+        open_spans = [span for span in open_spans if span[0] > start]
+        for _, name, k in open_spans:
+            if np.shares_memory(unique[k][1], unique[j][1]):
+                raise ValueError(
+                    f"{name} and {other} share memory without being one array, so that each would "
+                    "be updated separately; give both layers the same array (Affine has "
+                    "transposed=True)"
+                )
+        open_spans.append((end, other, j))
 
 
 class Watch:

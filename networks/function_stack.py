@@ -123,7 +123,7 @@ class FunctionStack:
             raise TypeError(
                 f"FunctionStack.push: got {layer!r}, expected an object with forward and backward"
             )
-        inputs = values[0] if len(values) == 1 and type(values[0]) is tuple else values
+        inputs = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         data = [v.data if type(v) is Value else map_leaves(data_of, v) for v in inputs]
         parts = layers_of(layer)
         ran = layer if self.pushed.isdisjoint(map(id, parts)) else twin(layer)
@@ -135,7 +135,9 @@ class FunctionStack:
             raise
         if out is None:
             raise missing_return(layer, "forward")
-        output = map_leaves(self._new_value, out) if type(out) is tuple else self._new_value(out)
+        output = (
+            map_leaves(self._new_value, out) if isinstance(out, tuple) else self._new_value(out)
+        )
         self.calls.append(Call(layer, ran, inputs, output))
         return output
 

@@ -68,7 +68,7 @@ def backpropagate(net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any =
 
     See `value_and_grads`.
     """
-    y = net.forward(*x) if type(x) is tuple else net.forward(x)
+    y = net.forward(*x) if isinstance(x, tuple) else net.forward(x)
     value = loss_of(loss, y, t, weights)
     if not isfinite(value):
         raise NonFiniteLossError(value)
@@ -165,7 +165,7 @@ def own_dout(layer: LayerLike, dout: Any) -> Any:
 
 def is_nothing(dout: Any) -> bool:
     """Whether a gradient is None, or a tuple of nothing but None."""
-    return dout is None or (type(dout) is tuple and bool(dout) and all(map(is_nothing, dout)))
+    return dout is None or (isinstance(dout, tuple) and bool(dout) and all(map(is_nothing, dout)))
 
 
 def backward_params_of(layer: LayerLike, dout: Any) -> None:

@@ -107,7 +107,7 @@ class Network(Layer):
 
 def call(layer: LayerLike, value: Any) -> Any:
     """``layer.forward(value)``, where a tuple is spread into the arguments."""
-    out = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+    out = layer.forward(*value) if isinstance(value, tuple) else layer.forward(value)
     if out is None:
         raise missing_return(layer, "forward")
     return out

@@ -40,7 +40,7 @@ class Sequential(Chain):
         try:
             for layer in self.layers:
                 took += kind(value)
-                value = layer.forward(*value) if type(value) is tuple else layer.forward(value)
+                value = layer.forward(*value) if isinstance(value, tuple) else layer.forward(value)
                 if value is None:
                     raise missing_return(layer, "forward")
         except Exception as error:

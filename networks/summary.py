@@ -7,6 +7,7 @@ from typing import Any
 from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike
 from ..layers.tree import label, own_params, twin, walk
+from .watch import watch
 
 
 class Summary(str):
@@ -43,20 +44,10 @@ def _output_shapes(net: LayerLike, inputs: tuple[Any, ...]) -> dict[str, str]:
     copy = twin(net)
     copy.eval()
     found: dict[str, str] = {}
-    for place, layer in walk(copy):
-        _note(layer, place, found)
+
+    def note(place: str, out: Any) -> None:
+        found[place] = str(map_leaves(lambda value: tuple(getattr(value, "shape", ())), out))
+
+    watch(copy, note)
     copy.forward(*inputs)
     return found
-
-
-def _note(layer: Any, place: str, found: dict[str, str]) -> None:
-    forward = layer.forward
-
-    def noted(*inputs: Any, **options: Any) -> Any:
-        out = forward(*inputs, **options)
-        shapes = map_leaves(lambda value: tuple(getattr(value, "shape", ())), out)
-        found[place] = str(shapes)
-        return out
-
-    if hasattr(layer, "__dict__"):
-        layer.forward = noted

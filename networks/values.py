@@ -59,7 +59,7 @@ def add_gradient(value: Any, gradient: Any, layer: object) -> None:
     """Add a gradient that `layer` returned to that of a value; None adds nothing."""
     if gradient is None:
         return
-    if type(value) is tuple:
+    if isinstance(value, tuple):
         for part, its in zip(value, gradient, strict=True):
             add_gradient(part, its, layer)
     elif value.grad is None:
@@ -77,14 +77,14 @@ def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tupl
     """Return the result of `layer.backward` as a tuple with a gradient for each input."""
     if is_nothing(gradient) and kind(map_leaves(data_of, inputs)) == "f":
         raise missing_return(layer, "backward")
-    if len(inputs) == 1 and type(inputs[0]) is Value and type(gradient) is not tuple:
+    if len(inputs) == 1 and type(inputs[0]) is Value and not isinstance(gradient, tuple):
         return (gradient,)
     gradients = (gradient,) if len(inputs) == 1 else gradient if inputs else ()
     if _fits(inputs, gradients):
         return gradients
     if len(inputs) > 1 and _fits(inputs[0], gradient):  # a loss returns dy alone
         return (gradient, *(None for _ in inputs[1:]))
-    came = f"a tuple of {len(gradient)}" if type(gradient) is tuple else type(gradient).__name__
+    came = f"a tuple of {len(gradient)}" if isinstance(gradient, tuple) else type(gradient).__name__
     raise ValueError(
         f"{label(layer)}: backward returned {came}, expected one gradient per input, "
         f"of which there are {len(inputs)}"
@@ -92,8 +92,8 @@ def one_per_input(inputs: tuple[Any, ...], gradient: Any, layer: object) -> tupl
 
 
 def _fits(value: Any, gradient: Any) -> bool:
-    if type(value) is Value or type(gradient) is not tuple:
-        return type(value) is Value and type(gradient) is not tuple
+    if type(value) is Value or not isinstance(gradient, tuple):
+        return type(value) is Value and not isinstance(gradient, tuple)
     return len(value) == len(gradient) and all(map(_fits, value, gradient))
 
 

@@ -25,7 +25,7 @@ class Unrolled(FunctionStack):
 
     def push(self, layer: Any, *values: Any) -> Any:
         """Push the layers of a net instead of the net itself."""
-        inputs = values[0] if len(values) == 1 and type(values[0]) is tuple else values
+        inputs = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         kind = next((kind for kind in _WAYS if _is_plainly(layer, kind)), None)
         folded = self.depth is not None and self.level >= self.depth
         if kind is None or (folded and kind not in (Branch, Identity)):
@@ -71,7 +71,7 @@ _WAYS = {
 
 
 def _push(stack: Unrolled, layer: Any, value: Any) -> Any:
-    return stack.push(layer, value if type(value) is tuple else (value,))
+    return stack.push(layer, value if isinstance(value, tuple) else (value,))
 
 
 def _is_plainly(layer: Any, kind: type) -> bool:

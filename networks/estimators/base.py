@@ -86,14 +86,14 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             x, t, weights = self._prepare(X, y, sample_weight, keep)
             if not keep:
                 self._new_net(x)
+            self._new_run()
+            if self.solver == "lbfgs" and self.optimizer is None:
+                self._minimize(x, t, weights)
+            else:
+                self._train(x, t, weights)
         except Exception:
             self.__dict__ = before  # a fitted estimator can still predict
             raise
-        self._new_run()
-        if self.solver == "lbfgs" and self.optimizer is None:
-            self._minimize(x, t, weights)
-        else:
-            self._train(x, t, weights)
         return self
 
     def _partial_fit(self, X: Any, y: Any, weights: Any, known: bool) -> Self:

@@ -116,7 +116,7 @@ class OnnxGraph:
             _refuse_other_forward(layer)
             example = call(layer, map_leaves(self.values.__getitem__, value))
             self.dtype = np.result_type(*(np.asarray(leaf) for _, leaf in leaves(example)))
-            out = onnx_operators(layer, self, *(value if type(value) is tuple else (value,)))
+            out = onnx_operators(layer, self, *(value if isinstance(value, tuple) else (value,)))
         finally:
             self.place, self.dtype = outer
         self.values |= dict(pairs(out, example))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...layers.base import Array
+from ...layers.half import wide
 from .hyperparameter import hyperparameter
 
 
@@ -40,7 +41,9 @@ class L2:
         float
             The term to add to the loss.
         """
-        return self.strength / 2 * sum(float(np.square(W).sum()) for W in params if W.ndim > 1)
+        return (
+            self.strength / 2 * sum(float(np.square(wide(W)).sum()) for W in params if W.ndim > 1)
+        )
 
     def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
         """Return the gradients with those of the penalty added.
@@ -89,7 +92,7 @@ class L1:
         float
             The term to add to the loss.
         """
-        return self.strength * sum(float(np.abs(W).sum()) for W in params if W.ndim > 1)
+        return self.strength * sum(float(np.abs(wide(W)).sum()) for W in params if W.ndim > 1)
 
     def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
         """Return the gradients with those of the penalty added.

@@ -217,6 +217,12 @@ class Ranks:
         """Return the values of all ranks, in their order, on rank 0; elsewhere nothing."""
         return self.comm.gather(value) or []
 
+    def check_samples(self, samples: int | None) -> None:
+        """Raise ValueError on all ranks unless their arrays have equal numbers of rows."""
+        found = self.comm.allgather(samples)
+        if len({*found}) > 1:
+            raise ValueError(f"the ranks have {found} rows, expected the whole data on each")
+
     def check_equal(self, net: LayerLike) -> None:
         """Raise RankError on all ranks unless they have the same parameters, bit for bit."""
         if self.size == 1:

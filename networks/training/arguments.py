@@ -106,6 +106,7 @@ def is_evaluating(layer: Any) -> bool:
 
 def check_fit(
     epochs: Any,
+    flags: dict[str, Any],
     validation: Any,
     metrics: Any,
     transform: Any,
@@ -115,6 +116,8 @@ def check_fit(
 ) -> None:
     """Raise TypeError or ValueError if these do not make a `Trainer.fit`."""
     as_count(epochs, "Trainer.fit: epochs")
+    for name, flag in flags.items():
+        _check(isinstance(flag, bool), "Trainer.fit", name, flag, "True or False")
     if patience is not None:
         as_count(patience, "Trainer.fit: patience")
     for name, value in {"patience": patience, "metrics": metrics}.items():

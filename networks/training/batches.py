@@ -226,7 +226,7 @@ def joined(parts: list[Any]) -> Any:
 
 def cast(value: Any, home: Any) -> Any:
     """Return floats in the dtype of `home`, a net's parameter, and all arrays where it is."""
-    if type(value) is tuple:
+    if isinstance(value, tuple):
         return tuple(cast(part, home) for part in value)
     if home is None or getattr(getattr(value, "dtype", None), "kind", "") != "f":
         return placed(value, home)

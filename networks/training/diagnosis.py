@@ -10,6 +10,7 @@ import numpy as np
 from ...layers.protocols import LayerLike
 from ...layers.tree import label, state, walk
 from ..network import call
+from ..watch import watch
 from .batches import as_array, nonfinite
 
 
@@ -44,24 +45,15 @@ def _parameter(layers: dict[str, Any]) -> str:
 def _first_output(net: LayerLike, layers: dict[str, Any], x: Any) -> str:
     """Run forward and watch the layers."""
     found: list[str] = []
-    for place, layer in layers.items():
-        _watch(layer, _where(place, layer), found)
+
+    def look(place: str, out: Any) -> None:
+        if bad := _nonfinite("its output", out):
+            found.append(f"it first appeared in {_where(place, layers[place])}: {bad}")
+
+    watch(net, look)
     with np.errstate(all="ignore"):
         call(net, x)
     return found[0] if found else ""
-
-
-def _watch(layer: Any, where: str, found: list[str]) -> None:
-    """Make the layer's forward add an output that is not finite to `found`."""
-    forward = layer.forward
-
-    def watched(*inputs: Any, **options: Any) -> Any:
-        out = forward(*inputs, **options)
-        if bad := _nonfinite("its output", out):
-            found.append(f"it first appeared in {where}: {bad}")
-        return out
-
-    layer.forward = watched
 
 
 def _nonfinite(name: str, value: Any) -> str:

@@ -49,7 +49,7 @@ def evaluate(
         nonlocal named
         for x, t, weights in batches.shared(ranks.share).once():
             x, (t, weights) = cast(x, home), placed((t, weights), home)
-            y = net.predict(*x) if type(x) is tuple else net.predict(x)
+            y = net.predict(*x) if isinstance(x, tuple) else net.predict(x)
             value, rows = loss_of(loss, y, t, weights), rows_of(t)
             mean.add(parts_of(loss, value, rows), value, rows)
             if metrics is None and _are_labels(y, t):

@@ -59,7 +59,7 @@ class Run:
     order_state: dict[str, Any] | None = None
     best_value: float = math.inf
     waited: int = 0
-    best_weights: dict[str, Array] = field(default_factory=dict)
+    best_weights: dict[str, Array] = field(default_factory=dict, repr=False)
     stopped: bool = False
 
     def check(self) -> None:

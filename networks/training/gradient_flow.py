@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from types import MethodType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import label, own_params, parts, walk
 from ..gradients import loss_of
 from ..network import call
+from ..watch import watch
 from .batches import as_array
 from .figure import new_figure
 
@@ -38,20 +39,24 @@ def gradient_flow(net: LayerLike, loss: LossLike, x: Any, t: Any) -> GradientFlo
     Returns
     -------
     GradientFlow
-        Its ``rows``, one per layer without parts; it prints as a table and has ``plot()``.
+        Its ``rows``, one per layer that has no parts or has parameters of its own; it prints as a
+        table and has ``plot()``.
     """
     net, loss = copy.deepcopy((net, loss))
-    squares: dict[str, dict[str, float]] = {}
-    layers = {place or "net": layer for place, layer in walk(net) if not parts(layer)}
-    for place, layer in layers.items():
-        squares[place] = {"output": 0.0, "dout": 0.0}
-        _measure(layer, squares[place])
+    layers = {p: layer for p, layer in walk(net) if not parts(layer) or own_params(layer)}
+    squares = {place: {"output": 0.0, "dout": 0.0} for place in layers}
+
+    def add(what: str, place: str, value: Any) -> None:
+        if place in squares:
+            squares[place][what] += _square(value)
+
+    watch(net, partial(add, "output"), partial(add, "dout"))
     y = call(net, x)
     loss_of(loss, y, t)
     net.backward(loss.backward(1.0))
     rows = []
     for place, layer in layers.items():
-        row: dict[str, Any] = {"place": place, "layer": label(layer)}
+        row: dict[str, Any] = {"place": place or "net", "layer": label(layer)}
         row |= {name: math.sqrt(value) for name, value in squares[place].items()}
         if own_params(layer):
             names = getattr(layer, "param_names", None)
@@ -95,22 +100,6 @@ class GradientFlow:
         axes.set(xlabel="layer", ylabel="norm")
         axes.legend()
         return figure
-
-
-def _measure(layer: Any, found: dict[str, float]) -> None:
-    """Let forward and backward of a layer add up the squares of the output and of dout."""
-    kind = type(layer)
-
-    def forward(self: Any, *inputs: Any, **options: Any) -> Any:
-        out = kind.forward(self, *inputs, **options)
-        found["output"] += _square(out)
-        return out
-
-    def backward(self: Any, dout: Any) -> Any:
-        found["dout"] += _square(dout)
-        return kind.backward(self, dout)
-
-    layer.forward, layer.backward = MethodType(forward, layer), MethodType(backward, layer)
 
 
 def _square(value: Any) -> float:

@@ -169,8 +169,9 @@ class Trainer:
 
         Notes
         -----
-        After any error before the optimizer's step, the parameters, the buffers (such as
-        BatchNorm's averages) and the Generators of net and loss are as they were.
+        After any error, the buffers (such as BatchNorm's averages) and the Generators of net and
+        loss are as they were, and so are the parameters: the optimizers check the gradients before
+        they change anything.
         """
         first, layers = not self._checked, layers_of(self.net, self.loss)
         if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):
@@ -203,10 +204,10 @@ class Trainer:
                 grads = clip_gradients(grads, self.max_norm, norm)
             if self.schedule is not None:
                 self.optimizer.lr = as_result("Trainer: schedule", self.schedule(self.steps))
+            self.optimizer.step(params, grads)
         except BaseException:
             rewind.back()  # buffers and Generators are as they were
             raise
-        self.optimizer.step(params, grads)
         self.steps += 1
         return value
 
@@ -313,7 +314,8 @@ class Trainer:
         UserWarning
             See `train_step`.
         """
-        check_fit(epochs, validation, metrics, transform, patience, after_step, after_epoch)
+        flags = {"shuffle": shuffle, "drop_last": drop_last}
+        check_fit(epochs, flags, validation, metrics, transform, patience, after_step, after_epoch)
         self.ranks.first(lambda: check_saving(self, checkpoint, checkpoint_every))
 
         def prepared() -> tuple[Batches, dict[str, Batches], float | None, Run, tuple[str, int]]:
@@ -327,6 +329,7 @@ class Trainer:
             return data, sets, share, run, watched
 
         data, sets, share, run, watched = self.ranks.together(prepared)
+        self.ranks.check_samples(data.samples)
         if share is not None:
             rows, held_out = self.ranks.first(lambda: run.split(self.rng))
             sets, data = {"validation": data.subset(held_out)}, data.subset(rows)
@@ -360,7 +363,10 @@ class Trainer:
                     shown.line(f"or later: Trainer.resume({str(checkpoint)!r}, ...) and this fit")
                 return self.history
             if self.steps == done:
-                shown.line(f"nothing to do: epoch {run.epoch} was done by step {self.steps}")
+                ended = f"epoch {run.epoch} was done by step {self.steps}"
+                if patience is not None and run.waited >= patience:
+                    ended = f"patience ended it after epoch {run.epoch}; a greater one goes on"
+                shown.line(f"nothing to do: {ended}")
             if patience is not None and run.waited and run.best_weights:
                 self.net.load_state_dict(run.best_weights)
                 shown.line(f"the best weights, of epoch {run.epoch - run.waited}, are restored")
@@ -425,7 +431,7 @@ class Trainer:
         outputs = []
         for part, _, _ in data.once():
             part = cast(part, home)
-            out = self.net.predict(*(part if type(part) is tuple else (part,)))
+            out = self.net.predict(*(part if isinstance(part, tuple) else (part,)))
             outputs.append(placed(out, like))
         return joined(outputs)
 

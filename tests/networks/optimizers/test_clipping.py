@@ -99,6 +99,14 @@ def test_penalties_by_hand():
     np.testing.assert_array_equal(grads[0], np.ones((2, 2)))
 
 
+@pytest.mark.parametrize("penalty", [L1, L2])
+@pytest.mark.parametrize("size", [0.5, 1e-4])
+def test_penalties_of_float16_are_summed_in_float32(penalty, size):
+    W = np.full((600, 600), size, np.float16)
+    expected = penalty(1.0).value([W.astype(np.float64)])
+    assert penalty(1.0).value([W]) == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("penalty", [L1(0.3), L2(0.3)])
 def test_penalties_against_finite_differences(penalty):
     rng = np.random.default_rng(1)

@@ -13,7 +13,11 @@ from small_training import trainer
 from chainrule.layers import BatchNorm
 from chainrule.networks import Trainer
 
-SAID = ("its losses are means over different rows", "'2.b' is not the same on rank 1 as on rank 0")
+SAID = (
+    "its losses are means over different rows",
+    "the ranks have [8, 7] rows, expected the whole data on each",
+    "'2.b' is not the same on rank 1 as on rank 0",
+)
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 

@@ -80,6 +80,8 @@ def worst(y, t):
         ({"epochs": 0}, ValueError, "epochs is 0, expected an integer of at least 1"),
         ({"epochs": 1.5}, ValueError, "epochs is 1.5, expected an integer"),
         ({"epochs": None}, ValueError, "epochs is None, expected an integer"),
+        ({"shuffle": 1}, TypeError, "shuffle is 1, expected True or False"),
+        ({"drop_last": "no"}, TypeError, "drop_last is 'no', expected True or False"),
         ({"batch_size": 0}, ValueError, "batch_size is 0, expected an integer of at least 1"),
         ({"batch_size": 2.0}, ValueError, "batch_size is 2.0, expected an integer"),
         ({"patience": 0}, ValueError, "patience is 0, expected an integer of at least 1"),

@@ -113,6 +113,26 @@ def test_a_fit_with_nothing_left_to_do_says_so(tmp_path, capsys):
     assert again.unfinished is None
 
 
+def test_a_fit_that_patience_ended_says_so(tmp_path, capsys):
+    x, t = data(np.random.default_rng(1))
+    path, ours = tmp_path / "run.npz", interrupted(0)
+    fitting = {
+        "epochs": 9,
+        "validation": (x, t),
+        "patience": 2,
+        "min_delta": 9.0,
+        "checkpoint": path,
+    }
+    ours.fit(x, t, **fitting)
+    capsys.readouterr()
+    again = interrupted(0)
+    again = Trainer.resume(path, again.net, again.loss, SGD(0.5), again.rng)
+    assert len(repr(again.unfinished)) < 300
+    again.fit(x, t, **fitting)
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said == "nothing to do: patience ended it after epoch 3; a greater one goes on"
+
+
 def test_a_second_ctrl_c_ends_at_once():
     x, t = data(np.random.default_rng(1))
     ours = interrupted(6, times=2)

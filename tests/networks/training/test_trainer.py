@@ -296,9 +296,8 @@ def test_early_stopping_keeps_the_best_weights():
         states.append(ours.net.state_dict())
         return 0.0
 
-    history = ours.fit(
-        x, t, epochs=1000, validation=held_out, metrics=[spy], patience=7, progress=False
-    )
+    fitting = {"validation": held_out, "metrics": [spy], "patience": 7}
+    history = ours.fit(x, t, epochs=1000, **fitting, progress=False)
     losses = history["validation_loss"]
     best = int(np.argmin(losses))
     assert len(losses) == best + 8 < 1000
