@@ -28,6 +28,16 @@ def as_count(value: Any, what: str) -> int:
     return int(value)
 
 
+def as_index(value: Any, what: str, expected: str = "an integer") -> int:
+    """Return `value`, which must be an integer of any kind and sign, and not a bool."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{what} is {value!r}, expected {expected}")
+
+
 def as_generator(rng: Any, what: str) -> np.random.Generator:
     """Return `rng`, which must be a Generator: no seed, and no global state."""
     if not isinstance(rng, np.random.Generator):

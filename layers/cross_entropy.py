@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .base import Array
+from .checks import as_index
 from .losses import Loss
 
 
@@ -32,8 +33,9 @@ class CrossEntropyLoss(Loss):
     Raises
     ------
     TypeError, ValueError
-        If `class_weights` are not one number of at least 0 per class; from `forward`, if t has
-        another shape, a label is not in range, or a distribution does not sum to 1.
+        If `ignore_index` is not an integer, or `class_weights` are not one number of at least 0 per
+        class; from `forward`, if t has another shape, a label is not in range, or a distribution
+        does not sum to 1.
     """
 
     def __init__(
@@ -44,15 +46,17 @@ class CrossEntropyLoss(Loss):
         class_weights: ArrayLike | None = None,
     ) -> None:
         super().__init__(reduction)
-        self.ignore_index = ignore_index
-        self.class_weights = None if class_weights is None else np.asarray(class_weights)
-        if self.class_weights is not None and not (
-            self.class_weights.ndim == 1 and (self.class_weights >= 0).all()
-        ):
-            raise ValueError(
-                f"CrossEntropyLoss: class_weights is {class_weights!r:.80}, "
-                "expected one number of at least 0 for each class"
-            )
+        self.ignore_index: int | None = None
+        self.class_weights: Array | None = None
+        if ignore_index is not None:
+            self.ignore_index = as_index(ignore_index, "CrossEntropyLoss: ignore_index")
+        if class_weights is not None:
+            self.class_weights = w = self.as_real(class_weights, "class_weights")
+            if w.ndim != 1 or not (np.isfinite(w).all() and (w >= 0).all()):
+                raise ValueError(
+                    f"CrossEntropyLoss: class_weights is {class_weights!r:.80}, "
+                    "expected one number of at least 0 for each class"
+                )
 
     def expects(self, shape: tuple[int, ...]) -> str:
         return super().expects(shape) if len(shape) >= 2 else "logits (N, K)"
@@ -107,10 +111,7 @@ class CrossEntropyLoss(Loss):
         if kept is not None:
             own = own * kept
         if weights is not None:
-            w = self.as_real(weights, "weights", t=t)
-            if w.shape != t.shape[: w.ndim]:
-                raise ValueError(f"{self!r}: weights have shape {w.shape}, expected {t.shape}")
-            own = own * w.reshape(w.shape + (1,) * (t.ndim - w.ndim))
+            own = own * self.as_weights(weights, t.shape, t=t)
         return t, own
 
     def _by_class(self, t: Array, classes: int) -> Array:

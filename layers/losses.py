@@ -67,7 +67,17 @@ class Loss(Layer):
         if weights is None:
             self.total = float(math.prod(shape)) if self.reduction == "mean" else 1.0
             return 1 / self.total
-        w = self.as_real(weights, "weights")
+        w = self.as_weights(weights, shape).astype(np.float64)
+        if self.reduction == "sum":
+            self.total = 1.0
+        else:
+            self.total = float(w.sum()) * math.prod(shape) / w.size
+        w /= self.total or 1.0  # weights that are all 0 give a loss of 0
+        return w.astype(dtype)
+
+    def as_weights(self, weights: Any, shape: tuple[int, ...], **beside: Any) -> Array:
+        """Return the weights of the samples, with an axis for each one of the terms' `shape`."""
+        w = self.as_real(weights, "weights", **beside)
         if w.ndim == 0 or w.shape != shape[: w.ndim]:
             raise ValueError(
                 f"{self!r}: weights have shape {w.shape}, expected {shape[:1]}, one for each row, "
@@ -75,13 +85,7 @@ class Loss(Layer):
             )
         if not (np.isfinite(w).all() and (w >= 0).all()):
             raise ValueError(f"{self!r}: weights are from {w.min()} to {w.max()}, expected >= 0")
-        w = w.reshape(w.shape + (1,) * (len(shape) - w.ndim)).astype(np.float64)
-        if self.reduction == "sum":
-            self.total = 1.0
-        else:
-            self.total = float(w.sum()) * math.prod(shape) / w.size
-        w /= self.total or 1.0  # weights that are all 0 give a loss of 0
-        return w.astype(dtype)
+        return w.reshape(w.shape + (1,) * (len(shape) - w.ndim))
 
     def as_scale(self, dout: Any) -> float:
         """Return the upstream gradient, which must be a number."""

@@ -91,3 +91,10 @@ def test_gradients_of_batches_add_up(factory, y, t, size):
         for (_, all_rows), (_, part) in zip(leaves(summed), leaves(loss.backward()), strict=True):
             all_rows[rows] = part * loss.total / total
     assert_same(summed, whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"class_weights": [1, 2, 3]}])
+@pytest.mark.parametrize("weights", [5.0, [1.0, 2.0], [1.0, -1.0, 1.0, 1.0], [1, 1, 1, np.inf]])
+def test_bad_weights_are_refused_beside_those_of_the_classes(options, weights):
+    with pytest.raises(ValueError, match=r"CrossEntropyLoss\(.*: weights (have shape|are from)"):
+        CrossEntropyLoss("sum", **options).forward(x(4, 3), labels(4), weights)

@@ -159,3 +159,32 @@ def test_a_refused_target_leaves_the_loss_as_it_was():
     with pytest.raises(ValueError, match="label"):
         loss.forward(np.eye(3)[:2], np.array([0, 9]))
     assert np.array_equal(loss.backward(), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"ignore_index": [0, 1]},
+            TypeError,
+            r"CrossEntropyLoss: ignore_index is \[0, 1\]",
+        ),
+        ({"ignore_index": "0"}, TypeError, "ignore_index is '0', expected an integer"),
+        ({"ignore_index": 1.5}, TypeError, "ignore_index is 1.5, expected an integer"),
+        ({"class_weights": np.ma.masked_equal([1.0, 2.0, 9.0], 9)}, TypeError, "masked array"),
+        (
+            {"class_weights": [1, 1j, 0]},
+            TypeError,
+            r"Loss\(.*: class_weights is of dtype",
+        ),
+        ({"class_weights": [1, np.inf, 0]}, ValueError, "CrossEntropyLoss: class_weights is"),
+        ({"class_weights": [1, -1, 0]}, ValueError, "expected one number of at least 0"),
+    ],
+)
+def test_bad_options_of_cross_entropy(options, error, message):
+    with pytest.raises(error, match=message):
+        CrossEntropyLoss(**options)
+
+
+def test_an_ignored_label_may_be_of_numpy():
+    assert repr(CrossEntropyLoss(ignore_index=np.int64(2))).endswith("ignore_index=2)")
