@@ -47,6 +47,11 @@ class Loss(Layer):
 
     def as_prediction(self, y: Any) -> Array:
         """Return `y` as an array to compute in: float16 as float32, which can hold the sums."""
+        if type(y) is tuple:
+            raise TypeError(
+                f"{self!r}: y is a tuple of {len(y)}, expected one array; "
+                "SumLoss takes a loss for each output"
+            )
         y = self.as_input(y, "y")
         self.dtype = y.dtype
         return wide(y)
@@ -242,6 +247,8 @@ class SumLoss(Loss):
 
     Raises
     ------
+    TypeError
+        If one is no loss, such as a class or a list.
     ValueError
         If there are no losses, one occurs twice, or there are not as many weights; from `forward`,
         if y or t is not a tuple with one element per loss.
@@ -259,6 +266,12 @@ class SumLoss(Loss):
         super().__init__()
         if not losses:
             raise ValueError("SumLoss: got no losses, expected one for each output")
+        for loss in losses:
+            if isinstance(loss, type) or not hasattr(loss, "backward"):
+                raise TypeError(
+                    f"SumLoss: a loss is {loss!r:.60}, expected an instance of each, such as "
+                    "SumLoss(MSELoss(), CrossEntropyLoss())"
+                )
         self.losses: tuple[Any, ...] = losses
         check_declared(self)
         factors = (1.0,) * len(losses) if weights is None else tuple(weights)
@@ -269,7 +282,8 @@ class SumLoss(Loss):
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         for name, value in (("y", y), ("t", t)):
             if not isinstance(value, tuple) or len(value) != len(self.losses):
-                came = len(value) if isinstance(value, tuple) else type(value).__name__
+                is_tuple = isinstance(value, tuple)
+                came = f"a tuple of {len(value)}" if is_tuple else type(value).__name__
                 raise ValueError(
                     f"{self!r}: {name} is {came}, expected a tuple of {len(self.losses)}"
                 )

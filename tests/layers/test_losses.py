@@ -8,6 +8,7 @@ from chainrule.layers import (
     HuberLoss,
     MAELoss,
     MSELoss,
+    SumLoss,
 )
 
 
@@ -188,3 +189,18 @@ def test_bad_options_of_cross_entropy(options, error, message):
 
 def test_an_ignored_label_may_be_of_numpy():
     assert repr(CrossEntropyLoss(ignore_index=np.int64(2))).endswith("ignore_index=2)")
+
+
+@pytest.mark.parametrize("losses", [(MSELoss,), ([MSELoss()],), (MSELoss(), "mse")])
+def test_only_losses_are_added(losses):
+    with pytest.raises(TypeError, match="SumLoss: a loss is"):
+        SumLoss(*losses)
+
+
+def test_as_many_losses_as_outputs():
+    y = np.ones((2, 3)), np.ones((2, 1))
+    with pytest.raises(ValueError, match="y is a tuple of 2, expected a tuple of 3"):
+        SumLoss(MSELoss(), MAELoss(), HuberLoss()).forward(y, y)
+    for loss in (MSELoss(), CrossEntropyLoss()):
+        with pytest.raises(TypeError, match="y is a tuple of 2, expected one array; SumLoss takes"):
+            loss.forward(y, y)
