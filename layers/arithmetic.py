@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Layer
-from .checks import as_count
+from .checks import as_count, as_index
 from .half import total
 
 
@@ -89,10 +89,15 @@ class Repeat(Layer):
         Number of copies, at least 1.
     axis : int, default 0
         Position of the new axis in the output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` or `axis` is not such an integer.
     """
 
     def __init__(self, n: int, axis: int = 0) -> None:
-        self.n, self.axis = as_count(n, "Repeat: n"), axis
+        self.n, self.axis = as_count(n, "Repeat: n"), as_index(axis, "Repeat: axis")
 
     def expects(self, shape: tuple[int, ...]) -> str:
         new = len(shape) + 1
@@ -119,15 +124,27 @@ class Sum(Layer):
     ----------
     axis : int or tuple of int, optional
         Axis or axes to sum over; None sums over all.
+
+    Raises
+    ------
+    TypeError
+        If `axis` is not an integer or integers.
+    ValueError
+        From `forward`, if x has no such axis, or one is given twice.
     """
 
     def __init__(self, axis: int | tuple[int, ...] | None = None) -> None:
-        self.axis = tuple(axis) if isinstance(axis, list) else axis
+        self.axis: int | tuple[int, ...] | None = None
+        if isinstance(axis, tuple | list):
+            self.axis = tuple(as_index(a, "Sum: axis") for a in axis)
+        elif axis is not None:
+            self.axis = as_index(axis, "Sum: axis")
 
     def expects(self, shape: tuple[int, ...]) -> str:
-        axes = self.axis if isinstance(self.axis, tuple) else (self.axis or 0,)
-        fits = self.axis is None or all(-len(shape) <= axis < len(shape) for axis in axes)
-        return "" if fits else f"one with axis {self.axis}"
+        n, axes = len(shape), self.axis if isinstance(self.axis, tuple) else (self.axis or 0,)
+        fits = self.axis is None or len({a % n for a in axes if -n <= a < n}) == len(axes)
+        each = "distinct axes" if isinstance(self.axis, tuple) else "axis"
+        return "" if fits else f"one with {each} {self.axis}"
 
     def forward(self, x: Any) -> Any:
         x = self.as_input(x)

@@ -37,6 +37,9 @@ class Dropout(Layer):
         if not 0 <= self.rate < 1:
             raise ValueError(f"{name}: rate is {rate!r}, expected a number in [0, 1)")
 
+    def expects(self, shape: tuple[int, ...]) -> str:
+        return "" if shape else "(N, ...)"
+
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
         self.x_shape = x.shape

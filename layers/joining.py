@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Layer
+from .checks import as_index
 
 Index = int | slice | EllipsisType
 
@@ -33,9 +34,7 @@ class Concatenate(Layer):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise TypeError(f"Concatenate: axis is {axis!r}, expected an integer")
-        self.axis = axis
+        self.axis = as_index(axis, "Concatenate: axis")
 
     def forward(self, *xs: Any) -> Array:
         arrays = [self.as_real(x, "x") for x in xs]
@@ -86,10 +85,12 @@ class Slice(Layer):
     """
 
     def __init__(self, index: Index | tuple[Index, ...]) -> None:
-        for part in index if isinstance(index, tuple) else (index,):
-            if isinstance(part, bool) or not isinstance(part, int | slice | EllipsisType):
-                raise TypeError(f"Slice: index has {part!r}, expected integers, slices or ...")
-        self.index = index
+        self.index: tuple[Index, ...] = tuple(
+            part
+            if isinstance(part, slice | EllipsisType)
+            else as_index(part, "Slice: a part of index", "an integer, a slice or ...")
+            for part in (index if isinstance(index, tuple) else (index,))
+        )
 
     def forward(self, x: Any) -> Array:
         x = self.as_real(x, "x")
@@ -109,8 +110,7 @@ class Slice(Layer):
         return dx
 
     def __repr__(self) -> str:
-        parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        return f"Slice([{', '.join(map(_spelt, parts))}])"
+        return f"Slice([{', '.join(map(_spelt, self.index))}])"
 
 
 class Reverse(Layer):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .base import Array, Layer
-from .checks import Pair, pair
+from .checks import Pair, as_count, pair
 from .images.layout import batch_last, full_images
 
 
@@ -41,7 +41,7 @@ class Reshape(Layer):
     Raises
     ------
     ValueError
-        If the lengths are not positive integers.
+        If a length is not a positive integer.
 
     Notes
     -----
@@ -50,9 +50,7 @@ class Reshape(Layer):
     """
 
     def __init__(self, *shape: int) -> None:
-        if not all(isinstance(length, int) and length > 0 for length in shape):
-            raise ValueError(f"Reshape: shape is {shape}, expected positive integers")
-        self.shape = shape
+        self.shape = tuple(as_count(length, "Reshape: a length") for length in shape)
 
     def forward(self, x: Any) -> Array:
         x, size = self.as_real(x, "x"), math.prod(self.shape)

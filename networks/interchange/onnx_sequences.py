@@ -89,7 +89,7 @@ def _(layer: Concatenate, graph: OnnxGraph, *xs: str) -> Any:
 
 @onnx_operators.register
 def _(layer: Slice, graph: OnnxGraph, x: str) -> Any:
-    index = layer.index if isinstance(layer.index, tuple) else (layer.index,)
+    index = layer.index
     if Ellipsis not in index:
         index = (*index, ...)
     left = index.index(...)

@@ -64,6 +64,11 @@ def test_float32_stays_float32():
         (lambda: Dropout("0.5", rng()), TypeError, "Dropout: rate is '0.5', expected a number"),
         (lambda: SpatialDropout(0.5, 0), TypeError, "SpatialDropout: rng is 0, expected a numpy"),
         (
+            lambda: Dropout(0.5, rng()).forward(1.0),
+            ValueError,
+            r"Dropout\(0.5\): x has shape \(\), expected \(N, ...\)",
+        ),
+        (
             lambda: SpatialDropout(0.5, rng()).forward(np.ones((2, 3))),
             ValueError,
             r"SpatialDropout\(0.5\): x has shape \(2, 3\), expected \(N, C, H, W\)",

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, HuberLoss, LeakyReLU, MatMul, Repeat, Sum
+from chainrule.layers import (
+    Affine,
+    Concatenate,
+    HuberLoss,
+    LeakyReLU,
+    MatMul,
+    Repeat,
+    Reshape,
+    Slice,
+    Sum,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -39,6 +49,20 @@ def test_a_numpy_number_does_not_turn_float32_into_float64(layer):
             ValueError,
             "Sum(axis=5): x has shape (2, 3), expected one with axis 5",
         ),
+        (lambda: Sum("a"), TypeError, "Sum: axis is 'a', expected an integer"),
+        (lambda: Sum((0, 1.0)), TypeError, "Sum: axis is 1.0, expected an integer"),
+        (lambda: Repeat(2, 1.5), TypeError, "Repeat: axis is 1.5, expected an integer"),
+        (lambda: Concatenate("0"), TypeError, "Concatenate: axis is '0', expected an integer"),
+        (
+            lambda: Slice(True),
+            TypeError,
+            "Slice: a part of index is True, expected an integer, a slice or ...",
+        ),
+        (
+            lambda: Sum((0, -2)).forward(np.ones((2, 3))),
+            ValueError,
+            "Sum(axis=(0, -2)): x has shape (2, 3), expected one with distinct axes (0, -2)",
+        ),
         (
             lambda: Repeat(2, axis=-4).forward(np.ones((2, 3))),
             ValueError,
@@ -50,3 +74,20 @@ def test_a_wrong_number_is_named(make, error, message):
     with pytest.raises(error) as raised:
         make()
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("make", "pythons"),
+    [
+        (lambda: Reshape(np.prod((2, 3))), "Reshape(6)"),
+        (lambda: Slice(np.argmax([0, 1])), "Slice([1])"),
+        (lambda: Slice((..., np.array(1))), "Slice([..., 1])"),
+        (lambda: Concatenate(np.int64(1)), "Concatenate(axis=1)"),
+        (lambda: Repeat(np.int8(2), np.uint8(1)), "Repeat(2, axis=1)"),
+        (lambda: Sum((np.int64(0), -1)), "Sum(axis=(0, -1))"),
+    ],
+)
+def test_integers_of_numpy_are_integers(make, pythons):
+    layer = make()
+    assert repr(layer) == pythons
+    layer.forward(np.ones((2, 2, 3)))
