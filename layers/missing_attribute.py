@@ -35,5 +35,6 @@ def _what_is_missing(layer: Any) -> str:
             if name not in vars(owner):
                 return f"{where}{name!r}, which its class declares: set it in __init__"
             if "d" + name not in vars(owner):
-                return f"; call forward() and backward() first{where}'d{name}'"
+                first = "call forward() and backward() first, or backward() does not assign it"
+                return f"; {first}{where}'d{name}'"
     return ""

@@ -205,8 +205,8 @@ def backward_of_a_loss_first():
 
 @mistake(
     AttributeError,
-    "Sequential has no 'grads'; call forward() and backward() first: "
-    "0, Affine(3 -> 5), has no 'dW'",
+    "Sequential has no 'grads'; call forward() and backward() first, or backward() does not assign "
+    "it: 0, Affine(3 -> 5), has no 'dW'",
 )
 def gradients_before_backward():
     after_forward(net(), X).grads  # noqa: B018

@@ -369,7 +369,7 @@ def test_a_part_that_backward_left_out_is_named():
     layer = Residual(affine())
     layer.part_names, layer.unused = ("block", "unused"), affine()
     layer.backward(layer.forward(np.eye(3)))
-    with pytest.raises(AttributeError, match=r"first: unused, Affine\(3 -> 3\), has no 'dW'"):
+    with pytest.raises(AttributeError, match=r"assign it: unused, Affine\(3 -> 3\), has no 'dW'"):
         layer.grads  # noqa: B018
 
 
