@@ -99,11 +99,11 @@ def layer_laws(
 
     The laws: all of `check_gradients`, also in evaluation mode after a training forward on other
     data, and after the parameters changed in place; evaluation is deterministic and uses only what
-    parameters, buffers and the input hold; forward updates buffers in place; float32 stays float32;
-    inputs and ``dout`` may be read-only, in any memory layout; a batch of one works and keeps its
-    axis, after a larger batch too; two layers made with equal Generators agree, and instances do
-    not disturb each other; a new layer with the same state evaluates alike; a loss counts a row of
-    weight 2 twice.
+    parameters, buffers and the input hold; in training the output does not depend on buffers, and
+    forward updates them in place; float32 stays float32; inputs and ``dout`` may be read-only, in
+    any memory layout; a batch of one works and keeps its axis, after a larger batch too; two layers
+    made with equal Generators agree, and instances do not disturb each other; a new layer with the
+    same state evaluates alike; a loss counts a row of weight 2 twice.
 
     Parameters
     ----------

@@ -672,6 +672,26 @@ class Stale(Layer):
         return 2 * dout * self.x
 
 
+@bug(
+    r"a second forward keeps something of the first, in its output "
+    r"\(in training the output may not depend on a buffer\): \[0, 0\] was",
+    X,
+)
+class ScaledByEarlierBatches(Layer):
+    buffer_names = ("average",)
+
+    def __init__(self):
+        self.average = np.ones(1)
+
+    def forward(self, x):
+        self.scale = self.average.copy()
+        self.average[...] = 0.9 * self.average + 0.1 * np.abs(x).mean()
+        return self.scale * x
+
+    def backward(self, dout):
+        return self.scale * dout
+
+
 @bug(r"backward twice gives two answers: \[0, 0\] was", X)
 class UsedUp(Tanh):
     def backward(self, dout):
