@@ -87,11 +87,7 @@ class Graph(Network):
             check_declared(self)
         self.stack = FunctionStack()
         self.given = map_leaves(self.stack._new_value, inputs)
-        try:
-            self.result = self.connect(self.stack, *self.given)
-        except Exception as error:
-            error.add_note(f"in {type(self).__name__}.connect")
-            raise
+        self.result = connected(self, self.stack, self.given)
         self._check_reached()
         return map_leaves(data_of, self.result)
 
@@ -135,6 +131,17 @@ class Graph(Network):
     def __repr__(self) -> str:
         inside = (f"{name}={part!r}" for name, part in parts(self).items())
         return f"{type(self).__name__}({', '.join(inside)})"
+
+
+def connected(net: Graph, stack: FunctionStack, inputs: tuple[Any, ...]) -> Any:
+    """Return ``net.connect(stack, *inputs)``, whose errors say where they are."""
+    try:
+        return net.connect(stack, *inputs)
+    except Exception as error:
+        error.add_note(f"in {type(net).__name__}.connect")
+        if len(inputs) == 1 and isinstance(inputs[0], tuple):
+            error.add_note("connect got one input, a tuple; pass several as net.predict(a, b)")
+        raise
 
 
 def _has_state(layer: Any) -> bool:

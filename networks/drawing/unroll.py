@@ -6,7 +6,7 @@ from typing import Any
 
 from ...layers import Identity
 from ..function_stack import FunctionStack
-from ..graph import Graph
+from ..graph import Graph, connected
 from ..sequential import Branch, Parallel, Sequential
 
 
@@ -58,7 +58,7 @@ def _identity(stack: Unrolled, layer: Any, inputs: Any) -> Any:
 
 
 def _graph(stack: Unrolled, net: Any, inputs: Any) -> Any:
-    return net.connect(stack, *inputs)
+    return connected(net, stack, inputs)
 
 
 _WAYS = {

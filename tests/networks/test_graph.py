@@ -23,6 +23,7 @@ from chainrule.networks import (
     Graph,
     Sequential,
     Trainer,
+    draw,
     gradient_flow,
     value_and_grads,
 )
@@ -229,6 +230,17 @@ def test_what_connect_must_return():
         Raw().forward(np.ones(2))
     with pytest.raises(NotImplementedError, match="Graph has no connect"):
         Graph().forward(1)
+
+
+def test_a_tuple_for_two_inputs_is_explained():
+    net, x = Siamese(rng()), rng().normal(size=(4, 3))
+    for run in (net.predict, net.summary, lambda pair: draw(net, pair)):
+        with pytest.raises(TypeError, match="missing 1 required positional argument") as caught:
+            run((x, x))
+        assert caught.value.__notes__ == [
+            "in Siamese.connect",
+            "connect got one input, a tuple; pass several as net.predict(a, b)",
+        ]
 
 
 def test_outputs_that_are_inputs_or_come_twice():
