@@ -57,7 +57,7 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     lr : float
         Learning rate at the start.
     factor : float
-        Factor that is reached after `every` steps.
+        Factor that is reached after `every` steps; positive.
     every : int, default 1
         Number of these steps.
 
@@ -67,6 +67,8 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
         The learning rate.
     """
     lr, factor = as_number(lr, "exponential: lr"), as_number(factor, "exponential: factor")
+    if not factor > 0:  # the root of a negative number is complex
+        raise ValueError(f"exponential: factor is {factor}, expected a positive number")
     every = as_count(every, "exponential: every")
     return lambda step: lr * factor ** (step / every)
 

@@ -66,6 +66,11 @@ def test_steps_below_1(make):
             TypeError,
             "exponential: factor is None, expected a number",
         ),
+        (
+            lambda: schedules.exponential(0.1, -0.5, 2),
+            ValueError,
+            "exponential: factor is -0.5, expected a positive number",
+        ),
     ],
 )
 def test_what_is_no_number(make, error, message):
