@@ -47,7 +47,7 @@ class Loss(Layer):
 
     def as_prediction(self, y: Any) -> Array:
         """Return `y` as an array to compute in: float16 as float32, which can hold the sums."""
-        if type(y) is tuple:
+        if type(y) is not np.ndarray and isinstance(y, tuple):
             raise TypeError(
                 f"{self!r}: y is a tuple of {len(y)}, expected one array; "
                 "SumLoss takes a loss for each output"

@@ -1,3 +1,5 @@
+from collections import namedtuple
+
 import numpy as np
 import pytest
 from scipy import special
@@ -201,6 +203,7 @@ def test_as_many_losses_as_outputs():
     y = np.ones((2, 3)), np.ones((2, 1))
     with pytest.raises(ValueError, match="y is a tuple of 2, expected a tuple of 3"):
         SumLoss(MSELoss(), MAELoss(), HuberLoss()).forward(y, y)
-    for loss in (MSELoss(), CrossEntropyLoss()):
+    named = namedtuple("Heads", "score size")(*y)
+    for loss, outputs in [(MSELoss(), y), (CrossEntropyLoss(), y), (MSELoss(), named)]:
         with pytest.raises(TypeError, match="y is a tuple of 2, expected one array; SumLoss takes"):
-            loss.forward(y, y)
+            loss.forward(outputs, outputs)
