@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from inspect import signature
 from typing import Any
@@ -153,9 +154,15 @@ def _check_plain(where: str, layer: LayerLike) -> None:
 
 def _holds_floats(value: Any) -> bool:
     """Whether it is a float array, or a list, tuple or dict that holds one."""
+    return bool(_arrays(value))
+
+
+def _arrays(value: Any) -> list[Any]:
+    """Return a float array, or those in a list, tuple or dict, at any depth."""
     if isinstance(value, list | tuple | dict):
-        return any(map(_holds_floats, value.values() if isinstance(value, dict) else value))
-    return _is_float_array(value)
+        parts = value.values() if isinstance(value, dict) else value
+        return [array for part in parts for array in _arrays(part)]
+    return [value] if _is_float_array(value) else []
 
 
 def check_memory(owners: list[tuple[str, Any]]) -> None:
@@ -178,8 +185,9 @@ def check_memory(owners: list[tuple[str, Any]]) -> None:
 class Watch:
     """Finds parameters whose gradients backward assigns but which nothing declares.
 
-    Such a parameter ``X`` is a float array that existed before forward, which forward did not
-    change and for which backward assigned ``dX``, and which is no declared parameter or buffer.
+    Such a parameter ``X`` is a float array, or a list, tuple or dict of them, that existed before
+    forward, which forward did not change and for which backward assigned ``dX``, and which is no
+    declared parameter or buffer.
     Make a Watch before the first forward, and run forward on a copy of the batch, so that a saved
     input is not mistaken for a parameter.
 
@@ -195,7 +203,7 @@ class Watch:
             for place, layer in walk(net):
                 own = {id(param) for param in own_params(layer)}
                 values = {
-                    name: (value, value.copy() if _is_float_array(value) else value)
+                    name: (value, copy.deepcopy(value) if _holds_floats(value) else value)
                     for name, value in getattr(layer, "__dict__", {}).items()
                     if name not in getattr(layer, "buffer_names", ()) and id(value) not in own
                 }
@@ -207,17 +215,19 @@ class Watch:
             names = tuple(
                 name
                 for name, (value, _) in values.items()
-                if _is_float_array(value)
+                if _holds_floats(value)
                 and not _is_changed(layer, name, values)
                 and _is_changed(layer, f"d{name}", values)
             )
             if names:
                 where = f"{place}, {label(layer)}" if place else label(layer)
                 listed = (*getattr(layer, "param_names", ()), *names)
+                line = f"declare it in the class: param_names = {listed}"
+                if not all(_is_float_array(values[name][0]) for name in names):
+                    line = "give each array an attribute of its own, which param_names lists"
                 return (
                     f"{where}: backward assigns {', '.join(f'd{n}' for n in names)}, but "
-                    f"{', '.join(names)} would not be trained; declare it in the class: "
-                    f"param_names = {listed}"
+                    f"{', '.join(names)} would not be trained; {line}"
                 )
         return ""
 
@@ -231,5 +241,9 @@ def _is_changed(layer: LayerLike, name: str, before: dict[str, Any]) -> bool:
     now = vars(layer).get(name)
     value, contents = before.get(name, (None, None))
     if now is not value:
-        return _is_float_array(now) or isinstance(now, float | np.floating)
-    return _is_float_array(now) and not np.array_equal(now, contents, equal_nan=True)
+        return _holds_floats(now) or isinstance(now, float | np.floating)
+    return _holds_floats(now) and not all(map(_equal, _arrays(now), _arrays(contents)))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=True)

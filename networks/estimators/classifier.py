@@ -39,7 +39,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         Loss of logits and integer labels, copied for each fit. By default `CrossEntropyLoss`, for
         several labels per row `BinaryCrossEntropyLoss`.
     solver : {"adam", "sgd", "lbfgs"}, default "adam"
-        `Adam`, `SGD` with Nesterov momentum 0.9, or `minimize` with L-BFGS-B on all rows.
+        `Adam`, `SGD` with Nesterov momentum 0.9, or `minimize` with L-BFGS-B on all rows, for which
+        `schedule`, `batch_transform`, `batch_size` and `early_stopping` have no meaning.
     optimizer : Optimizer, optional
         Any other optimizer, instead of `solver` and `learning_rate_init`; copied for each fit.
     learning_rate_init : float, default 0.001

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.layers import Affine, Layer, MSELoss
+from chainrule.layers import Affine, GradientError, Layer, MSELoss, layer_laws
 from chainrule.networks import SGD, Graph, Sequential, Trainer, minimize
 
 
@@ -85,3 +85,29 @@ def test_what_a_plain_class_saved_in_forward_is_taken_for_no_parameter():
     for _ in range(2):  # a second training goes on with the same net
         trainer = Trainer(net, MSELoss(), SGD(0.1), rng=rng)
         trainer.train_step(x, np.zeros((2, 4)))
+
+
+class Lists(Layer):
+    """Two products, whose matrices are in lists."""
+
+    def __init__(self):
+        self.Ws = [np.eye(3), np.eye(3)]
+
+    def forward(self, x):
+        self.xs = [x, x @ self.Ws[0]]
+        return self.xs[1] @ self.Ws[1]
+
+    def backward(self, dout):
+        between = dout @ self.Ws[1].T
+        self.dWs = [self.xs[0].T @ between, self.xs[1].T @ dout]
+        return between @ self.Ws[0].T
+
+
+def test_arrays_in_a_list_are_told():
+    expected = (
+        r"Ws would not be trained; give each array an attribute of its own, which param_names"
+    )
+    with pytest.raises(TypeError, match=expected):
+        train(Sequential(Lists(), affine()))
+    with pytest.raises(GradientError, match=expected):
+        layer_laws(Lists, np.ones((2, 3)))
