@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -30,6 +30,15 @@ class Value:
     def __init__(self, data: Any, name: str | None = None) -> None:
         self.data, self.name = data, name
         self.grad: Any = None
+
+    def _no_operator(self, other: Any) -> NoReturn:
+        raise TypeError(
+            "a graph's values have no operators: push a layer, such as stack.push(AddLayer(), a, b)"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_operator
+    __matmul__ = __rmatmul__ = __truediv__ = __rtruediv__ = __pow__ = _no_operator
+    __array_ufunc__ = None  # NumPy's arrays leave an operation with a value to it
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f", name={self.name!r}"

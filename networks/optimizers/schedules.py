@@ -65,6 +65,11 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     -------
     function of the step
         The learning rate.
+
+    Raises
+    ------
+    ValueError
+        If `factor` is not positive.
     """
     lr, factor = as_number(lr, "exponential: lr"), as_number(factor, "exponential: factor")
     if not factor > 0:  # the root of a negative number is complex

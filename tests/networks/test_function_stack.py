@@ -391,3 +391,17 @@ def test_a_copied_stack_knows_the_layers_that_were_pushed(copied):
     for s, same, value in ((stack, layer, y), there):
         s.backward(s.push(same, value), np.ones((2, 3)))
     np.testing.assert_array_equal(there[1].dW, layer.dW)
+
+
+def test_values_have_no_operators():
+    stack = FunctionStack()
+    a = stack.value(np.ones(3))
+    for operation in (
+        lambda: a + a,
+        lambda: 2 * a,
+        lambda: np.ones((3, 3)) @ a,
+        lambda: np.ones(3) - a,
+        lambda: a / 2,
+    ):
+        with pytest.raises(TypeError, match=r"no operators: push a layer, such as stack"):
+            operation()
