@@ -16,9 +16,11 @@ import numpy as np
 
 import arguments
 import pictures
+import training
 from chainrule.datasets import load_mnist_sample
 from chainrule.layers import CrossEntropyLoss, ReLU
 from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, Trainer, two_layer_net
+from endings import exit_code
 
 # For each optimizer: in training, in the valley.
 OPTIMIZERS: dict[str, tuple[Callable[[], Optimizer], Callable[[], Optimizer]]] = {
@@ -38,7 +40,10 @@ def losses(optimizer: Optimizer, seed: int, epochs: int) -> list[float]:
     rng = np.random.default_rng(seed)
     net = two_layer_net(784, 100, 10, rng, activation=ReLU)
     trainer = Trainer(net, CrossEntropyLoss(), optimizer, rng=rng)
-    return trainer.fit(*train, epochs=epochs, batch_size=100, progress=False)["loss"]
+    history = training.fit(trainer, *train, epochs=epochs, batch_size=100, progress=False)
+    if trainer.unfinished is not None:
+        raise KeyboardInterrupt
+    return history["loss"]
 
 
 def way(optimizer: Optimizer, steps: int = 30) -> np.ndarray[Any, Any]:
@@ -89,4 +94,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

@@ -20,6 +20,7 @@ from chainrule.networks import (
     simple_conv_net,
     two_layer_net,
 )
+from endings import one_line
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -39,15 +40,8 @@ def source(text: str) -> str:
 
 def load(data: str) -> tuple[Pair, Pair]:
     """Load the ``sample``, the ``full`` MNIST, ``fashion``, or the files of a folder."""
-    try:
+    with one_line("no digits", OSError, ValueError, ModuleNotFoundError):
         return LOADERS[data]() if data in LOADERS else load_mnist(data)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        raise SystemExit(f"no digits: {told(error)}") from error
-
-
-def told(error: Exception) -> str:
-    """Return the error's message with its notes, which say where in the net it happened."""
-    return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 @dataclass(frozen=True)
@@ -89,13 +83,11 @@ def save(path: Path, net: Sequential, settings: Settings) -> None:
 def restore(path: Path) -> tuple[Sequential, Settings]:
     """Build the net that `save` wrote."""
     beside = path.with_suffix(".json")
-    try:
+    begin = f"cannot rebuild the net from {path} and {beside}"
+    with one_line(begin, OSError, ValueError, TypeError, KeyError):
         settings = Settings(**json.loads(beside.read_text()))
         net, _ = settings.build()
         net.load(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"cannot rebuild the net from {path} and {beside}: {told(error)}"
-        raise SystemExit(message) from error
     return net, settings
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import arguments
+import training
 from chainrule.datasets import Characters, additions
 from chainrule.layers import (
     GRU,
@@ -27,8 +28,8 @@ from chainrule.layers import (
     ReLU,
 )
 from chainrule.networks import Adam, FunctionStack, Graph, Trainer, schedules, two_layer_net
+from endings import exit_code, one_line
 
-INTERRUPTED = 130
 LETTERS = Characters("0123456789+ ")
 
 
@@ -147,58 +148,56 @@ def draw(
 def main(argv: list[str] | None = None) -> int:
     """Train, and print examples and the exact sums after each epoch."""
     args = options().parse_args(argv)
-    try:
+    if args.plot:
+        import pictures
+    with one_line("--out", OSError):
         args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SystemExit(f"--out: {error}") from error
     rng = np.random.default_rng(args.seed)
     x_test, t_test = draw(1000, args.digits, np.random.default_rng(0), unseen=True)
     net = Adder(args.hidden, rng)
-    training: tuple[Any, ...] = (net, CrossEntropyLoss(), Adam(lr=args.lr), rng)
     steps = args.epochs * -(-args.sums // args.batch_size)
-    settings: dict[str, Any] = {
-        "schedule": schedules.warm_up(schedules.cosine(args.lr, steps), 100),
-        "max_norm": 1.0,
-    }
+    schedule = schedules.warm_up(schedules.cosine(args.lr, steps), 100)
     checkpoint = args.out / "checkpoint.npz"
-    try:
-        resume = Trainer.resume
-        trainer = (
-            resume(checkpoint, *training, **settings)
-            if args.resume
-            else Trainer(*training, **settings)
-        )
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"--resume: {error}") from error
+    parts = net, CrossEntropyLoss(), Adam(lr=args.lr), rng
+    trainer = training.new_trainer(args.resume, checkpoint, *parts, schedule=schedule, max_norm=1.0)
     print(f"{args.sums:,} new sums per epoch, {len(x_test):,} unseen ones to test on")
 
-    exact = 0.0
-    for epoch in range(trainer.steps * args.epochs // steps, args.epochs):
-        drawing = np.random.default_rng([args.seed, epoch])  # the same after --resume
-        x, t = draw(args.sums, args.digits, drawing, unseen=False)
-        done = trainer.unfinished.epoch if trainer.unfinished else 0  # in a resumed fit
-        trainer.fit(
-            (x, before(t)), t, epochs=done + 1, batch_size=args.batch_size, checkpoint=checkpoint
-        )
-        if trainer.unfinished is not None:
-            print(f"interrupted; the same command with --resume continues from {checkpoint}")
-            return INTERRUPTED
-        solved = solve(net, x_test, t_test.shape[1])
-        exact = float((solved == t_test).all(axis=1).mean())
-        print(f"epoch {epoch + 1}: {exact:.1%} of unseen sums are exact")
-        for codes in zip(x_test[:3], solved, t_test, strict=False):
+    def new_sums(x: NDArray[Any], t: NDArray[Any], rng: np.random.Generator) -> Any:
+        sums, answers = draw(len(t), args.digits, rng, unseen=False)
+        return (sums, before(answers)), answers
+
+    def solved() -> tuple[NDArray[Any], float]:
+        answers = solve(net, x_test, t_test.shape[1])
+        return answers, float((answers == t_test).all(axis=1).mean())
+
+    def report(trainer: Trainer) -> None:
+        answers, exact = solved()
+        print(f"epoch {len(trainer.history.epochs)}: {exact:.1%} of unseen sums are exact")
+        for codes in zip(x_test[:3], answers, t_test, strict=False):
             a_sum, came, right = map(LETTERS.decode, codes)
             came, right = came[::-1].strip(), right[::-1].strip()
             print(f"    {a_sum.strip()} = {came}" + f" (no: {right})" * (came != right))
-    if args.plot:
-        import pictures
 
+    rows = np.zeros(args.sums)  # new_sums draws what takes their place
+    training.fit(
+        trainer,
+        rows,
+        rows,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        transform=new_sums,
+        after_epoch=report,
+        checkpoint=checkpoint,
+    )
+    if trainer.unfinished is not None:
+        return training.end(trainer, checkpoint)
+    if args.plot:
         pictures.save(trainer.history.plot(), args.out / "curves.png")
         longest = (x_test != LETTERS.encode(" ")).sum(axis=1).argmax()
         draw_attention(args.out / "attention.png", net, x_test[longest], t_test[longest])
-    print(f"exact sums: {exact:.2%} of {len(x_test):,}")
+    print(f"exact sums: {solved()[1]:.2%} of {len(x_test):,}")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

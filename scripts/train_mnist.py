@@ -21,7 +21,6 @@ The textbook's first net, on the whole of MNIST:
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +28,13 @@ import numpy as np
 import arguments
 import devices
 import digits
+import training
 import training_options
 from chainrule.datasets import one_hot
 from chainrule.layers import CrossEntropyLoss, Layer, MSELoss
-from chainrule.networks import Trainer, accuracy
+from chainrule.networks import accuracy
+from endings import exit_code, one_line
 
-INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
 SPLIT_SEED = 2015  # not --seed: with another at --resume, held-out images would be trained on
 
 
@@ -75,23 +75,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Train, test, save and draw."""
     args = parse(argv)
-    try:
-        return train(args)
-    except KeyboardInterrupt:
-        print("interrupted; --resume continues from the last checkpoint, if any", file=sys.stderr)
-        return INTERRUPTED
-
-
-def train(args: argparse.Namespace) -> int:
-    """Do what the options say and return the exit code."""
     if args.plot:
         import pictures
     if args.onnx:
         import onnx_digits
-    try:
+    with one_line("--out", OSError):
         args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SystemExit(f"--out: {error}") from error
     (x, t), (x_test, t_test) = digits.load(args.data)
 
     settings = digits.Settings(args.model, args.data, args.seed, **args.hidden_layer)
@@ -114,34 +103,24 @@ def train(args: argparse.Namespace) -> int:
     options = training_options.trainer_options(args, optimizer.lr, len(x))
     checkpoint = args.out / "checkpoint.npz"
     trained = training_options.in_threads(net, args)
-    if args.resume:
-        try:
-            trainer = Trainer.resume(checkpoint, trained, loss, optimizer, rng=rng, **options)
-        except (OSError, ValueError) as error:
-            raise SystemExit(f"--resume: {digits.told(error)}") from error
-        check_same(trainer, len(x), args.batch_size)
-    else:
-        trainer = Trainer(trained, loss, optimizer, rng=rng, **options)
+    trainer = training.new_trainer(
+        args.resume, checkpoint, trained, loss, optimizer, rng, **options
+    )
     if trainer.ranks.rank == 0:
         print(f"{args.model} net, {parts} and {len(t_test):,} to test on")
 
-    try:
-        history = trainer.fit(
-            x,
-            targets,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            validation=validation,
-            metrics=[accuracy],
-            transform=training_options.shifted if args.augment else None,
-            patience=args.patience,
-            checkpoint=checkpoint,
-        )
-    except FloatingPointError as error:
-        message = f"training failed, perhaps --lr is too high: {digits.told(error)}"
-        raise SystemExit(message) from error
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"cannot train: {digits.told(error)}") from error
+    history = training.fit(
+        trainer,
+        x,
+        targets,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        validation=validation,
+        metrics=[accuracy],
+        transform=training_options.shifted if args.augment else None,
+        patience=args.patience,
+        checkpoint=checkpoint,
+    )
 
     if trainer.ranks.rank:
         return 0
@@ -160,21 +139,8 @@ def train(args: argparse.Namespace) -> int:
         pictures.save(history.plot(), args.out / "curves.png")
         title = f"{right:,} of {len(t_test):,} test images are right"
         pictures.digit_grid(args.out / "digits.png", x_test, predicted, t_test, title)
-    if trainer.unfinished is None:
-        return 0
-    print(f"interrupted; the same command with --resume continues from {checkpoint}")
-    return INTERRUPTED
-
-
-def check_same(trainer: Trainer, images: int, batch_size: int) -> None:
-    """Stop unless the training to resume has this number of images and this batch size."""
-    run = trainer.unfinished
-    if run and (run.samples, run.batch_size) != (images, batch_size):
-        raise SystemExit(
-            f"--resume: {images} images in batches of {batch_size}, but {run.samples} in batches "
-            f"of {run.batch_size} before; give the same options again, or leave out --resume"
-        )
+    return training.end(trainer, checkpoint)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

@@ -13,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import arguments
+import training
 from chainrule.datasets import Characters, crops, language_reference
 from chainrule.layers import CrossEntropyLoss
 from chainrule.networks import (
     Adam,
-    DataParallel,
     Sequential,
     Trainer,
     recurrent_net,
     transformer_net,
 )
-
-INTERRUPTED = 130
+from endings import exit_code
 
 
 def build(
@@ -107,42 +106,41 @@ def main(argv: list[str] | None = None) -> int:
     rng = np.random.default_rng(args.seed)
     depth = args.depth or (4 if args.model == "gpt" else 1)
     net = build(args.model, len(letters), args.length, args.size, depth, rng)
-    trained = DataParallel(net, args.threads) if args.threads > 1 else net
-    training: tuple[Any, ...] = (trained, CrossEntropyLoss(), Adam(lr=args.lr), rng)
+    trained = training.in_threads(net, args.threads)
+    parts = trained, CrossEntropyLoss(), Adam(lr=args.lr), rng
     checkpoint = args.out / "checkpoint.npz"
-    try:
-        resume = Trainer.resume
-        trainer = (
-            resume(checkpoint, *training, max_norm=1.0)
-            if args.resume
-            else Trainer(*training, max_norm=1.0)
-        )
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"--resume: {error}") from error
+    trainer = training.new_trainer(args.resume, checkpoint, *parts, max_norm=1.0)
     parameters = sum(param.size for param in net.params)
     print(f"{args.model}: {parameters:,} parameters; {len(codes):,} characters to train on")
 
     samples = args.out / "samples.txt"
-    for epoch in range(trainer.steps // args.steps, args.epochs):
+
+    def new_pieces(x: NDArray[Any], t: NDArray[Any], rng: np.random.Generator) -> Any:
+        return crops(codes, len(t), args.length, rng)
+
+    def report(trainer: Trainer) -> None:
+        epoch, loss = len(trainer.history.epochs), trainer.history["validation_loss"][-1]
         drawing = np.random.default_rng([args.seed, epoch])  # the same after --resume
-        pieces = crops(codes, args.steps * args.batch_size, args.length, drawing)
-        done = trainer.unfinished.epoch if trainer.unfinished else 0  # in a resumed fit
-        history = trainer.fit(
-            *pieces,
-            epochs=done + 1,
-            batch_size=args.batch_size,
-            validation=validation,
-            checkpoint=checkpoint,
-        )
-        if trainer.unfinished is not None:
-            print(f"interrupted; the same command with --resume continues from {checkpoint}")
-            return INTERRUPTED
-        loss = history["validation_loss"][-1]
         drawn = write(net, prompt, args.characters, args.length, args.temperature, drawing)
-        title = f"epoch {epoch + 1}: validation loss {loss:.3f} per character"
+        title = f"epoch {epoch}: validation loss {loss:.3f} per character"
         print(f"{title}\n{letters.decode(drawn)}\n")
         with samples.open("a", encoding="utf-8") as file:
             file.write(f"{title}\n{letters.decode(drawn)}\n\n")
+
+    rows = np.zeros(args.steps * args.batch_size)  # new_pieces draws what takes their place
+    training.fit(
+        trainer,
+        rows,
+        rows,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        transform=new_pieces,
+        validation=validation,
+        after_epoch=report,
+        checkpoint=checkpoint,
+    )
+    if trainer.unfinished is not None:
+        return training.end(trainer, checkpoint)
     if args.plot:
         pictures.save(trainer.history.plot(), args.out / "curves.png")
     net.save(args.out / "weights.npz")
@@ -151,4 +149,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 import arguments
 import digits
+import training
 from chainrule.layers import BinaryCrossEntropyLoss, MAELoss, Sigmoid, SumLoss
 from chainrule.networks import Adam, Sequential, Trainer, variational_autoencoder
-
-INTERRUPTED = 130
+from endings import exit_code, one_line
 
 
 def new_loss(pixels: int) -> SumLoss:
@@ -94,46 +94,36 @@ def main(argv: list[str] | None = None) -> int:
     args = options().parse_args(argv)
     if args.plot:
         import pictures
-    try:
+    with one_line("--out", OSError):
         args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SystemExit(f"--out: {error}") from error
     (x, _), (x_test, t_test) = digits.load(args.data)
     rng = np.random.default_rng(args.seed)
     net = variational_autoencoder(x.shape[1], args.hidden, args.latent, rng)
-    training: tuple[Any, ...] = (net, new_loss(x.shape[1]), Adam(lr=args.lr), rng)
+    loss, optimizer = new_loss(x.shape[1]), Adam(lr=args.lr)
     checkpoint = args.out / "checkpoint.npz"
-    try:
-        trainer = Trainer.resume(checkpoint, *training) if args.resume else Trainer(*training)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"--resume: {digits.told(error)}") from error
+    trainer = training.new_trainer(args.resume, checkpoint, net, loss, optimizer, rng)
 
     def report(trainer: Trainer) -> None:
         epochs, bound = len(trainer.history.epochs), lower_bound(net, x_test)
         train = -trainer.history["loss"][-1]
         print(f"epoch {epochs}: bound {train:.2f} nats per image, {bound:.2f} on test images")
 
-    try:
-        history = trainer.fit(
-            x,
-            targets(x),
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            after_epoch=report,
-            checkpoint=checkpoint,
-        )
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"cannot train: {digits.told(error)}") from error
+    history = training.fit(
+        trainer,
+        x,
+        targets(x),
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        after_epoch=report,
+        checkpoint=checkpoint,
+    )
     net.save(args.out / "weights.npz")
     print(f"wrote {args.out / 'weights.npz'} and {checkpoint}")
     if args.plot:
         pictures.save(history.plot(), args.out / "curves.png")
         draw(net, x_test, t_test, args.out, args.seed)
-    if trainer.unfinished is None:
-        return 0
-    print(f"interrupted; the same command with --resume continues from {checkpoint}")
-    return INTERRUPTED
+    return training.end(trainer, checkpoint)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

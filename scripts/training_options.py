@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import arguments
+import training
 from chainrule.datasets import shift
 from chainrule.layers import Layer
 from chainrule.networks import (
@@ -19,7 +20,6 @@ from chainrule.networks import (
     AdaGrad,
     Adam,
     AdamW,
-    DataParallel,
     Optimizer,
     RMSProp,
     Sequential,
@@ -114,7 +114,7 @@ def in_threads(net: Sequential, args: argparse.Namespace) -> Layer:
         alone = not args.mpi and args.device == "cpu"
         gains = alone and args.model in ("conv", "deep") and find_spec("threadpoolctl")
         threads = arguments.cores() if gains else 1
-    return DataParallel(net, threads) if threads > 1 else net
+    return training.in_threads(net, threads)
 
 
 def shifted(

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 import arguments
+import training
 from chainrule.datasets import load_mnist_sample
 from chainrule.layers import Affine, CrossEntropyLoss, ReLU, Sigmoid, he_normal, xavier_normal
 from chainrule.networks import SGD, Sequential, Trainer, gradient_flow
+from endings import exit_code
 
 
-def main() -> None:
+def main() -> int:
     """Print the norms of each net before training, and what an epoch or more then gives."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -50,10 +52,13 @@ def main() -> None:
             name = f"{options.plot.stem}_{activation.__name__.lower()}"
             pictures.save(flow.plot(), options.plot.with_stem(name))
         trainer = Trainer(net, CrossEntropyLoss(), SGD(0.1), rng)
-        trainer.fit(x, t, epochs=options.epochs, batch_size=50, progress=False)
+        training.fit(trainer, x, t, epochs=options.epochs, batch_size=50, progress=False)
+        if trainer.unfinished is not None:
+            raise KeyboardInterrupt
         found = trainer.evaluate(*test)
         print(f"test accuracy after {options.epochs} epochs: {found['accuracy']:.2%}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

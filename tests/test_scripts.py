@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from device_array import asarray, asnumpy
 
-from chainrule.datasets import load_mnist_sample, write_idx
+from chainrule.datasets import additions, load_mnist_sample, write_idx
 from chainrule.layers import ReLU
+from chainrule.networks import SGD, Adam
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PROGRAMS = sorted(
@@ -412,3 +413,100 @@ def test_digits_are_the_same_on_a_device(train, monkeypatch, tmp_path, options):
     weights = (np.load(tmp_path / out / "weights.npz") for out in ("out", "device"))
     for mine, theirs in zip(*(file.values() for file in weights), strict=True):
         np.testing.assert_array_equal(theirs, mine)
+
+
+@pytest.fixture
+def addition(run_script, tmp_path):
+    """Run train_addition.py on a few sums."""
+
+    def run(*arguments, out="out"):
+        fixed = "--sums", 300, "--hidden", 8, "--digits", 2, "--out", tmp_path / out
+        return run_script("train_addition.py", *fixed, *arguments)
+
+    return run
+
+
+def test_a_finished_addition_is_evaluated_again(addition, monkeypatch):
+    def easy(n, rng, digits):
+        sums, answers = additions(n, rng, digits)
+        return sums, ["7".ljust(len(answer)) for answer in answers]
+
+    monkeypatch.setattr("chainrule.datasets.additions", easy)
+    for resume in ([], ["--resume"]):
+        run = addition("--epochs", 1, "--batch-size", 3, "--lr", 0.05, *resume)
+        assert run.code == 0
+        assert run.out.endswith("exact sums: 100.00% of 1,000\n")
+
+
+def test_the_epochs_of_an_addition_are_numbered_and_resumed(addition, tmp_path):
+    whole = addition("--epochs", 3, "--lr", "0.02", out="whole")
+    assert re.findall(r"^epoch (\d of \d):", whole.err, re.MULTILINE) == [
+        "1 of 3",
+        "2 of 3",
+        "3 of 3",
+    ]
+    assert re.findall(r"^epoch (\d):", whole.out, re.MULTILINE) == ["1", "2", "3"]
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide):RuntimeWarning")
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("train_vae.py", ["--lr", "1e4"]),
+        ("train_addition.py", ["--lr", "1e20", "--sums", "20000", "--epochs", "1"]),
+        ("train_text.py", ["--lr", "1e30", "--model", "lstm", "--size", "8", "--length", "8"]),
+    ],
+)
+def test_any_training_that_diverges_says_so_in_a_line(run_script, tmp_path, script, options):
+    run = run_script(script, *options, "--out", tmp_path)
+    assert run.code == 1
+    assert re.search("^training failed, perhaps --lr is too high: ", run.err, re.M)
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """Press Ctrl-C in a step of an optimizer, counted from 1."""
+
+    def press(optimizer, step):
+        real, count = optimizer.step, iter(range(1, step + 1))
+
+        def pressed(self, params, grads):
+            real(self, params, grads)
+            if next(count, None) == step:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(optimizer, "step", pressed)
+
+    return press
+
+
+def test_an_addition_is_resumed_to_the_last_bit(addition, ctrl_c, tmp_path):
+    assert addition("--epochs", 2, out="whole").code == 0
+    ctrl_c(Adam, 4)  # the first of the second epoch
+    stopped = addition("--epochs", 2, out="parts")
+    assert stopped.code == 130
+    assert "exact sums" not in stopped.out
+    other = addition("--epochs", 2, "--resume", "--sums", 600, out="parts")
+    assert other.code == 1
+    assert other.err.startswith("--resume: 600 samples in batches of 128, but 300 in batches")
+    resumed = addition("--epochs", 2, "--resume", "--seed", 5, out="parts")
+    assert re.findall("^epoch .:", resumed.out, re.MULTILINE) == ["epoch 2:"]
+    checkpoints = (np.load(tmp_path / out / "checkpoint.npz") for out in ("whole", "parts"))
+    whole, parts = (
+        {name: array for name, array in file.items() if name.startswith("net")}
+        for file in checkpoints
+    )
+    assert whole.keys() == parts.keys() != set()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], parts[name])
+
+
+@pytest.mark.parametrize("step", [1, 30])
+@pytest.mark.parametrize("script", ["watch_gradients.py", "compare_optimizers.py"])
+def test_ctrl_c_ends_a_script_without_a_checkpoint(run_script, ctrl_c, script, step, tmp_path):
+    ctrl_c(SGD, step)
+    out = [] if script == "watch_gradients.py" else ["--out", tmp_path / "all.png"]
+    run = run_script(script, "--epochs", 2, *out)
+    assert run.code == 130
+    assert run.err == "interrupted\n"
+    assert "after 2 epochs" not in run.out

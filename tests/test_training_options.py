@@ -70,8 +70,8 @@ def test_what_cannot_be_resumed(train):
     assert run.code == 1
     assert "--resume: " in run.err
     for options, now in (
-        (["--batch-size", 100], "4000 images in batches of 100"),
-        (["--patience", 3], "3600 images in batches of 200"),
+        (["--batch-size", 100], "4000 samples in batches of 100"),
+        (["--patience", 3], "3600 samples in batches of 200"),
     ):
         run = train("--epochs", 2, "--resume", *options)
         assert run.code == 1

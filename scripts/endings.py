@@ -1,0 +1,42 @@
+"""How the scripts end: an error that its user can mend is one line, and Ctrl-C is exit code 130."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
+
+
+def exit_code(main: Callable[[], int]) -> int:
+    """Return what `main` returns, or 130 after Ctrl-C."""
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+@contextmanager
+def one_line(begin: str, *errors: type[Exception]) -> Iterator[None]:
+    """Within this context these errors end the script with a line that begins so, exit code 1."""
+    try:
+        yield
+    except errors as error:
+        raise SystemExit(f"{begin}: {told(error)}") from error
+
+
+def told(error: Exception) -> str:
+    """Return the error's message with its notes, which say where in the net it happened."""
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def check_file(option: str, path: Path) -> None:
+    """Stop unless a file can be written at `path`; call it before a long training."""
+    there = path.exists()
+    with one_line(option, OSError):
+        path.open("ab").close()
+    if not there:
+        path.unlink(missing_ok=True)
