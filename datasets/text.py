@@ -161,7 +161,7 @@ def additions(n: int, rng: np.random.Generator, digits: int = 3) -> tuple[list[s
     rng : numpy.random.Generator
         Draws first the number of digits of each term, then the digits.
     digits : int, default 3
-        Maximum number of digits of a term.
+        Maximum number of digits of a term, at most 18.
 
     Returns
     -------
@@ -173,11 +173,11 @@ def additions(n: int, rng: np.random.Generator, digits: int = 3) -> tuple[list[s
     Raises
     ------
     ValueError
-        If `digits` is below 1.
+        If `digits` is below 1 or above 18.
     """
     check_rng("additions", rng)
-    if index(digits) < 1:
-        raise ValueError(f"additions: digits is {digits}, expected at least 1")
+    if not 1 <= index(digits) <= 18:  # 10^19 is beyond int64
+        raise ValueError(f"additions: digits is {digits}, expected 1 to 18")
     terms = rng.integers(10 ** rng.integers(1, digits + 1, size=(index(n), 2)))
     sums = [f"{a}+{b}".ljust(2 * digits + 1) for a, b in terms]
     return sums, [str(a + b).ljust(digits + 1) for a, b in terms]

@@ -29,6 +29,7 @@ import numpy as np
 import arguments
 from benchmarks import machine, report
 from benchmarks.workloads import WORKLOADS
+from endings import INTERRUPTED, check_file, one_line
 
 SIZES = "B32 B512 W128 W2048"
 # A file in benchmarks/, perhaps with a number of threads: the peer's name, the package it needs,
@@ -149,6 +150,9 @@ def main(argv: list[str] | None = None) -> int:
     if not commands:
         parser.error("none of these peers is installed and does one of these workloads")
     # Before the measurements: what fails here must not lose them.
+    with one_line("--out", OSError):
+        args.out.mkdir(parents=True, exist_ok=True)
+        check_file(args.out / "benchmark.json.part")
     sizes = {
         peer: machine.installed_bytes(IMPORTS[peer][1])
         for name, peer in commands
@@ -158,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         results = rounds(commands, args)
     except KeyboardInterrupt:
         print("interrupted: nothing is written", file=sys.stderr)
-        return 130  # as a shell calls a program after Ctrl-C
+        return INTERRUPTED
     write(results, args, sizes)
     return 0
 
@@ -204,7 +208,6 @@ def write(
     if "import" in args.only:
         record["installed_bytes"] = sizes
     print(report.text(record))
-    args.out.mkdir(parents=True, exist_ok=True)
     table, part = args.out / "benchmark.json", args.out / "benchmark.json.part"
     part.write_text(json.dumps(record, indent=1) + "\n")
     part.replace(table)  # a kill leaves the old file or the new one

@@ -20,7 +20,7 @@ import training
 from chainrule.datasets import load_mnist_sample
 from chainrule.layers import CrossEntropyLoss, ReLU
 from chainrule.networks import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp, Trainer, two_layer_net
-from endings import exit_code
+from endings import exit_code, one_line
 
 # For each optimizer: in training, in the valley.
 OPTIMIZERS: dict[str, tuple[Callable[[], Optimizer], Callable[[], Optimizer]]] = {
@@ -67,7 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     picture = Path("out/optimizers.png")
     add("--out", metavar="FILE", type=Path, default=picture, help=f"the picture ({picture})")
     args = parser.parse_args(argv)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with one_line("--out", OSError):
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+    pictures.check(args.out)
 
     from matplotlib.figure import Figure  # here, since pictures has said so if it is missing
 

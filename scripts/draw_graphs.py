@@ -26,6 +26,7 @@ from chainrule.layers import (
 )
 from chainrule.networks import SGD, Branch, FunctionStack, Parallel, Sequential, draw
 from chainrule.networks.drawing import Picture
+from endings import one_line
 
 
 def apple() -> Picture:
@@ -163,15 +164,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if unknown := set(args.figures) - set(names):
         parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    args.out.mkdir(parents=True, exist_ok=True)
+    with one_line("--out", OSError):
+        args.out.mkdir(parents=True, exist_ok=True)
     for name in args.figures or names:
         picture = names[name]()
         for ending in (".svg", ".png") if args.png else (".svg",):
             path = args.out / f"{name}{ending}"
-            try:
+            with one_line("--out", OSError), one_line("--png", ImportError):
                 picture.save(path)
-            except ImportError as error:
-                raise SystemExit(str(error)) from None
             print(f"wrote {path}")
 
 

@@ -33,10 +33,9 @@ def told(error: Exception) -> str:
     return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
-def check_file(option: str, path: Path) -> None:
-    """Stop unless a file can be written at `path`; call it before a long training."""
+def check_file(path: Path) -> None:
+    """Raise OSError unless a file can be written at `path`: call it before a long training."""
     there = path.exists()
-    with one_line(option, OSError):
-        path.open("ab").close()
+    path.open("ab").close()
     if not there:
         path.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.plot:
         import pictures
 
+        pictures.check(args.plot)
     x, t = (column.astype(np.float32) for column in parabola())
     four = features(np.array([[4]], np.float32))
     affine = Affine(W=np.ones((2, 1), np.float32), b=np.ones(1, np.float32))

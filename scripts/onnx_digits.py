@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainrule.datasets import batches
 from chainrule.networks import Sequential
 from chainrule.networks.interchange import to_onnx
+from endings import one_line
 
 try:
     import onnx
@@ -23,10 +24,8 @@ def save(path: Path, net: Sequential, x: NDArray[Any], data: str) -> None:
     """Export `net` to `path`, with the name of the data that it was trained on."""
     model = to_onnx(net, x)
     onnx.helper.set_model_props(model, {"data": data})
-    try:
+    with one_line("--onnx", OSError):
         onnx.save(model, path)
-    except OSError as error:
-        raise SystemExit(f"--onnx: {error}") from error
     print(f"wrote {path}")
 
 

@@ -6,11 +6,14 @@ Importing this without matplotlib ends the script with a message: import it befo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from endings import check_file, one_line
 
 try:
     from matplotlib.figure import Figure
@@ -98,10 +101,15 @@ def _show_grid(axes: Any, grid: NDArray[Any]) -> None:
     axes.set_axis_off()
 
 
+def check(path: Path) -> None:
+    """Stop unless a picture can be drawn at `path`: call it before a long training."""
+    with one_line(f"cannot draw {path}", OSError, ValueError):
+        Figure().savefig(BytesIO(), format=path.suffix[1:] or None)
+        check_file(path)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` in the format that the ending of `path` names."""
-    try:
+    with one_line(f"cannot draw {path}", OSError, ValueError):  # no such folder, no such format
         figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:  # no such folder, no such format
-        raise SystemExit(f"cannot draw {path}: {error}") from error
     print(f"drew {path}")

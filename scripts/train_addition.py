@@ -111,7 +111,8 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     number: dict[str, Any] = {"metavar": "N", "type": arguments.positive_int}
-    add("--digits", **number, default=3, help="maximum number of digits of a term (3)")
+    digits: dict[str, Any] = {"metavar": "N", "type": arguments.digits}
+    add("--digits", **digits, default=3, help="maximum number of digits of a term, at most 18 (3)")
     add("--sums", **number, default=50_000, help="new sums per epoch (50,000)")
     add("--epochs", **number, default=10, help="(10)")
     add("--batch-size", **number, default=128, help="sums per step (128)")

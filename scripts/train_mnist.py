@@ -33,7 +33,7 @@ import training_options
 from chainrule.datasets import one_hot
 from chainrule.layers import CrossEntropyLoss, Layer, MSELoss
 from chainrule.networks import accuracy
-from endings import exit_code, one_line
+from endings import check_file, exit_code, one_line
 
 SPLIT_SEED = 2015  # not --seed: with another at --resume, held-out images would be trained on
 
@@ -81,6 +81,9 @@ def main(argv: list[str] | None = None) -> int:
         import onnx_digits
     with one_line("--out", OSError):
         args.out.mkdir(parents=True, exist_ok=True)
+    if args.onnx:
+        with one_line("--onnx", OSError):
+            check_file(args.onnx)
     (x, t), (x_test, t_test) = digits.load(args.data)
 
     settings = digits.Settings(args.model, args.data, args.seed, **args.hidden_layer)

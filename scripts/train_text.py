@@ -23,7 +23,7 @@ from chainrule.networks import (
     recurrent_net,
     transformer_net,
 )
-from endings import exit_code
+from endings import exit_code, one_line
 
 
 def build(
@@ -86,22 +86,22 @@ def main(argv: list[str] | None = None) -> int:
         import pictures
     if args.model == "gpt" and args.size % 4:
         parser.error("--size must be a multiple of 4, the number of heads")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        text = args.text.read_text("utf-8") if args.text else language_reference()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f"cannot read or write: {error}") from error
-    letters = Characters(text)
-    try:
-        prompt = letters.encode(args.prompt)
-        codes = letters.encode(text)
-        held_out = codes[-(len(codes) // 10) :]
-        validation = crops(held_out, 100, args.length, np.random.default_rng(0))
-    except ValueError as error:
-        raise SystemExit(f"--prompt or --text: {error}") from error
-    if not len(prompt):
+    if not args.prompt:
         parser.error("--prompt must hold at least one character")
-    codes = codes[: -len(held_out)]
+    with one_line("--out", OSError):
+        args.out.mkdir(parents=True, exist_ok=True)
+    with one_line(f"--text {args.text}", OSError, ValueError):  # not UTF-8, or empty
+        text = args.text.read_text("utf-8") if args.text else language_reference()
+        letters = Characters(text)
+    with one_line("--prompt", ValueError):
+        prompt = letters.encode(args.prompt)
+    codes, held_out = np.split(letters.encode(text), [-(-9 * len(text) // 10)])
+    if args.length >= len(held_out):
+        raise SystemExit(
+            f"--length: {args.length}, but the tenth of the text that is held out has "
+            f"{len(held_out)} characters, expected more"
+        )
+    validation = crops(held_out, 100, args.length, np.random.default_rng(0))
 
     rng = np.random.default_rng(args.seed)
     depth = args.depth or (4 if args.model == "gpt" else 1)

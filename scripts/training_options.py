@@ -62,7 +62,12 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="how the learning rate falls over the epochs: not at all, to a tenth twice, evenly "
         "to a hundredth, along a cosine to 0, or so after rising for a tenth of them (constant)",
     )
-    add("--weight-decay", metavar="W", **positive, help="weight decay coefficient")
+    add(
+        "--weight-decay",
+        metavar="W",
+        type=arguments.nonnegative_float,
+        help="weight decay coefficient",
+    )
     add("--clip", metavar="NORM", **positive, help="maximum norm of the gradients")
     add("--augment", action="store_true", help="shift each digit by up to 2 pixels, at random")
     add(

@@ -15,6 +15,7 @@ from device_array import asarray, asnumpy
 from chainrule.datasets import additions, load_mnist_sample, write_idx
 from chainrule.layers import ReLU
 from chainrule.networks import SGD, Adam
+from chainrule.networks.parallel import threads
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PROGRAMS = sorted(
@@ -68,11 +69,13 @@ def test_an_unknown_option_is_a_usage_error(run_script, script):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: 0 is not at least 1"),
-        (["--batch-size", "ten"], "--batch-size: invalid positive_int value: 'ten'"),
+        (["--epochs", "0"], "--epochs: 0 is not an integer of at least 1"),
+        (["--batch-size", "ten"], "--batch-size: ten is not an integer of at least 1"),
         (["--lr", "-0.1"], "--lr: -0.1 is not a finite number above 0"),
         (["--lr", "nan"], "--lr: nan is not a finite number above 0"),
-        (["--seed", "-1"], "--seed: -1 is not in 0 ... 4294967295"),
+        (["--seed", "-1"], "--seed: -1 is not an integer from 0 to 4294967295"),
+        (["--lr", "abc"], "--lr: abc is not a finite number above 0"),
+        (["--weight-decay", "-1"], "--weight-decay: -1 is not a finite number of at least 0"),
         (["--model", "three-layer"], "--model: invalid choice: 'three-layer'"),
         (["--model", "conv", "--hidden", "50"], "--hidden is for the two-layer net"),
         (["--model", "one-layer", "--activation", "relu"], "but --model is one-layer"),
@@ -205,19 +208,6 @@ def test_interrupted_it_says_how_to_go_on(run_script, few_digits, tmp_path):
     assert run_script("train_mnist.py", *options, 2, "--resume").code == 0
 
 
-def test_a_folder_that_cannot_be(run_script, tmp_path):
-    (tmp_path / "file").touch()
-    run = run_script("train_mnist.py", "--out", tmp_path / "file" / "out")
-    assert run.code == 1
-    assert run.err.startswith("--out: ")
-
-
-def test_a_picture_that_cannot_be(run_script, tmp_path):
-    run = run_script("fit_parabola.py", "--plot", tmp_path / "no folder" / "loss.png")
-    assert run.code == 1
-    assert "cannot draw" in run.err
-
-
 @pytest.mark.parametrize("model", ["two-layer", "conv"])
 def test_an_exported_net_reads_as_the_net_does(train, run_script, tmp_path, model):
     file = tmp_path / "digits.onnx"
@@ -326,14 +316,20 @@ def test_train_text_writes_and_resumes(run_script, tmp_path, model):
 
 
 def test_train_text_names_what_does_not_fit(run_script, tmp_path):
-    text = tmp_path / "text.txt"
+    text, weights = tmp_path / "text.txt", tmp_path / "weights.npz"
     text.write_text("abc" * 500, "utf-8")
+    weights.write_bytes(b"\x80")
     out = ["--text", text, "--out", tmp_path / "out"]
-    assert "'z' at 0 is none of" in run_script("train_text.py", *out, "--prompt", "z").err
-    assert run_script("train_text.py", *out, "--prompt", "a", "--size", 6).code == 2
-    assert (
-        "length is 150" in run_script("train_text.py", *out, "--prompt", "a", "--length", 150).err
-    )
+    for options, code, message in (
+        (["--prompt", "z"], 1, "--prompt: Characters.encode: 'z' at 0 is none of"),
+        (["--prompt", ""], 2, "--prompt must hold at least one character"),
+        (["--prompt", "a", "--size", 6], 2, "--size must be a multiple of 4"),
+        (["--prompt", "a", "--length", 150], 1, "--length: 150, but the tenth of the text"),
+        (["--text", weights], 1, f"--text {weights}: 'utf-8' codec can't decode"),
+    ):
+        run = run_script("train_text.py", *out, *options)
+        assert run.code == code
+        assert message in run.err
 
 
 def test_train_addition_prints_examples_and_draws(run_script, tmp_path):
@@ -510,3 +506,59 @@ def test_ctrl_c_ends_a_script_without_a_checkpoint(run_script, ctrl_c, script, s
     assert run.code == 130
     assert run.err == "interrupted\n"
     assert "after 2 epochs" not in run.out
+
+
+@pytest.mark.parametrize("script", ["train_mnist.py", "train_text.py"])
+def test_threads_without_threadpoolctl(run_script, monkeypatch, tmp_path, script):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    monkeypatch.setattr(threads, "_blas", threads._blas.__wrapped__)
+    run = run_script(script, "--threads", 2, "--out", tmp_path)
+    assert run.code == 1
+    assert run.err == "--threads: DataParallel needs threadpoolctl: pip install threadpoolctl\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "option", "name"),
+    [
+        ("train_mnist.py", "--out", "out"),
+        ("train_mnist.py", "--onnx", "net.onnx"),
+        ("train_vae.py", "--out", "out"),
+        ("train_addition.py", "--out", "out"),
+        ("train_text.py", "--out", "out"),
+        ("compare_optimizers.py", "--out", "picture.png"),
+        ("fit_parabola.py", "--plot", "picture.png"),
+        ("draw_graphs.py", "--out", "out"),
+        ("benchmark.py", "--out", "out"),
+    ],
+)
+def test_what_cannot_be_written_is_a_line_before_the_work(
+    run_script, monkeypatch, tmp_path, script, option, name
+):
+    monkeypatch.chdir(tmp_path)  # where train_mnist.py makes its --out
+    (tmp_path / "file").touch()
+    run = run_script(script, option, tmp_path / "file" / name)
+    assert run.code == 1
+    assert re.fullmatch(r"(--\w+|cannot draw .+): \[Errno .+\n", run.err)
+    assert not re.search("^(wrote|drew|epoch)", run.out + run.err, re.MULTILINE)
+
+
+def test_a_picture_of_no_format(run_script, tmp_path):
+    run = run_script("compare_optimizers.py", "--out", tmp_path / "picture.abc")
+    assert run.code == 1
+    assert re.match(r"cannot draw .*picture\.abc: Format 'abc' is not supported", run.err)
+    assert not run.out
+
+
+def test_an_addition_without_matplotlib_fails_before_the_training(addition, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "pictures", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    run = addition("--plot")
+    assert run.code == 1
+    assert run.err == "pictures need matplotlib: pip install 'chainrule[plot]'\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_terms_of_too_many_digits(run_script):
+    run = run_script("train_addition.py", "--digits", 19)
+    assert run.code == 2
+    assert "--digits: 19 is not an integer from 1 to 18" in run.err

@@ -71,8 +71,11 @@ def test_additions():
         assert int(a) + int(b) == int(v)
         assert max(int(a), int(b)) <= 999
     assert len({len(s.strip()) for s in sums}) == 5
-    with pytest.raises(ValueError, match="digits is 0"):
-        additions(5, rng(), digits=0)
+    for s, v in zip(*additions(500, rng(), digits=18), strict=True):
+        assert sum(map(int, s.split("+"))) == int(v)
+    for digits in (0, 19, 20):
+        with pytest.raises(ValueError, match=f"digits is {digits}, expected 1 to 18"):
+            additions(5, rng(), digits=digits)
 
 
 def test_dates():
