@@ -26,7 +26,7 @@ from chainrule.layers import (
 )
 from chainrule.networks import SGD, Branch, FunctionStack, Parallel, Sequential, draw
 from chainrule.networks.drawing import Picture
-from endings import one_line
+from endings import exit_code, one_line
 
 
 def apple() -> Picture:
@@ -176,4 +176,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

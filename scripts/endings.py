@@ -10,10 +10,10 @@ from pathlib import Path
 INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
 
 
-def exit_code(main: Callable[[], int]) -> int:
-    """Return what `main` returns, or 130 after Ctrl-C."""
+def exit_code(main: Callable[[], int | None]) -> int:
+    """Return what `main` returns, None being 0, or 130 after Ctrl-C."""
     try:
-        return main()
+        return main() or 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chainrule.datasets import parabola
 from chainrule.layers import Affine, MSELoss
 from chainrule.networks import SGD, Sequential, Trainer
+from endings import exit_code
 
 Array = NDArray[np.float32]
 
@@ -54,4 +55,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

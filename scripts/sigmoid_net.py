@@ -15,6 +15,7 @@ import arguments
 from chainrule.datasets import truth_table, xor_truth_table
 from chainrule.layers import MatMul, MSELoss, Sigmoid
 from chainrule.networks import SGD, Sequential
+from endings import exit_code
 
 
 def one_layer(seed: int) -> None:
@@ -69,4 +70,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

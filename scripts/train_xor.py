@@ -13,6 +13,7 @@ import arguments
 from chainrule.datasets import xor
 from chainrule.layers import Affine, MSELoss, Sigmoid, xavier_normal
 from chainrule.networks import SGD, Sequential, Trainer
+from endings import exit_code
 
 
 def print_table(net: Sequential) -> None:
@@ -49,4 +50,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code(main))

@@ -20,7 +20,7 @@ from chainrule.networks import SGD, Sequential, Trainer, gradient_flow
 from endings import exit_code
 
 
-def main() -> int:
+def main() -> None:
     """Print the norms of each net before training, and what an epoch or more then gives."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
@@ -57,7 +57,6 @@ def main() -> int:
             raise KeyboardInterrupt
         found = trainer.evaluate(*test)
         print(f"test accuracy after {options.epochs} epochs: {found['accuracy']:.2%}\n")
-    return 0
 
 
 if __name__ == "__main__":

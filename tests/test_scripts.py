@@ -498,11 +498,24 @@ def test_an_addition_is_resumed_to_the_last_bit(addition, ctrl_c, tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 30])
-@pytest.mark.parametrize("script", ["watch_gradients.py", "compare_optimizers.py"])
-def test_ctrl_c_ends_a_script_without_a_checkpoint(run_script, ctrl_c, script, step, tmp_path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["watch_gradients.py", "--epochs", 2],
+        ["compare_optimizers.py", "--epochs", 2, "--out", "picture.png"],
+        ["fit_parabola.py"],
+        ["train_xor.py"],
+        ["sigmoid_net.py"],
+        ["draw_graphs.py", "sigmoid_net"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_ctrl_c_ends_what_has_no_checkpoint(
+    run_script, ctrl_c, arguments, step, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     ctrl_c(SGD, step)
-    out = [] if script == "watch_gradients.py" else ["--out", tmp_path / "all.png"]
-    run = run_script(script, "--epochs", 2, *out)
+    run = run_script(*arguments)
     assert run.code == 130
     assert run.err == "interrupted\n"
     assert "after 2 epochs" not in run.out
