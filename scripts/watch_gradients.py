@@ -32,6 +32,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.plot:
         import pictures
+
+        pictures.check(options.plot)
     (x, t), test = load_mnist_sample()
     for activation, init in ((Sigmoid, xavier_normal), (ReLU, he_normal)):
         rng = np.random.default_rng(options.seed)
