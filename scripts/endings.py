@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chainrule.networks.parallel import RankError
+
 INTERRUPTED = 130  # as a shell calls a program after Ctrl-C
 
 
 def exit_code(main: Callable[[], int | None]) -> int:
-    """Return what `main` returns, None being 0, or 130 after Ctrl-C."""
+    """Return what `main` returns, None being 0; 130 after Ctrl-C; 0 if another rank has failed."""
     try:
         return main() or 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except RankError:  # the other rank says why and ends both: do not forestall it
+        return 0
 
 
 @contextmanager

@@ -102,6 +102,9 @@ def test_a_script_on_two_ranks(tmp_path):
     options = "--epochs", 1, "--hidden", 10, "--batch-size", 500, "--patience", 1, "--out", tmp_path
     said = run(2, "--mpi", *options, program=program)
     assert said.count("epoch 1 of 1: loss") == 1
+    said = run(2, "--mpi", "--resume", "--out", tmp_path / "none", program=program, code=1)
+    assert "--resume: [Errno 2]" in said
+    assert "Traceback" not in said
 
 
 def test_comm_must_be_one():
