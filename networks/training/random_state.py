@@ -65,15 +65,15 @@ class Rewind:
     def __init__(self, layers: list[Any]) -> None:
         self.buffers = []
         self.states = []
-        seen = {*map(id, layers)}
+        seen: set[int] = set()
         for layer in layers:
             for name in getattr(layer, "buffer_names", ()):
                 array = getattr(layer, name)
                 self.buffers.append((array, array.copy()))
-            for value in getattr(layer, "__dict__", {}).values():
-                if type(value) in _PLAIN or (type(value) is tuple and {*map(id, value)} <= seen):
-                    continue  # the second: a net's layers, which are searched themselves
-                self.states += [(b, b.state) for _, b in _search("", value, seen)]
+            for name, value in getattr(layer, "__dict__", {}).items():
+                if type(value) not in _PLAIN and name not in getattr(layer, "part_names", ()):
+                    seen = seen or {*map(id, layers)}  # which are searched themselves
+                    self.states += [(b, b.state) for _, b in _search("", value, seen)]
 
     def back(self) -> None:
         """Restore what was saved."""
