@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections import UserDict, UserList, deque
 from inspect import signature
 from typing import Any
 from weakref import WeakSet
@@ -126,12 +126,14 @@ def _check_parts(where: str, layer: LayerLike) -> None:
 
 
 def _holds_layer(value: Any) -> bool:
-    """Whether it is a layer, or a collection that holds one, of any kind."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    elif isinstance(value, Collection) and not isinstance(value, str | bytes | np.generic):
-        value = [] if hasattr(value, "dtype") and value.dtype != object else list(value)
-    return is_layer(value) or (isinstance(value, list) and any(map(_holds_layer, value)))
+    """Whether it is a layer, or a collection of Python's or an array of objects that holds one."""
+    if isinstance(value, dict | UserDict):
+        return any(map(_holds_layer, value.values()))
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return any(map(_holds_layer, value.flat))
+    if isinstance(value, list | tuple | set | frozenset | deque | UserList):
+        return any(map(_holds_layer, value))
+    return is_layer(value)
 
 
 def _check_plain(where: str, layer: LayerLike) -> None:

@@ -494,6 +494,16 @@ def test_undeclared_layers_are_found_in_any_collection(name):
         Sequential(Hidden(blocks), Tanh())
 
 
+@pytest.mark.parametrize("value", [range(10**15), np.array(None, object), "text", iter([Tanh()])])
+def test_other_attributes_are_left_alone(value):
+    class Other(Tanh):
+        def __init__(self):
+            self.value = value
+
+    net = Sequential(Other())
+    assert net.forward(np.zeros((1, 1))) == 0
+
+
 @pytest.mark.parametrize("k", [0, 1])
 def test_an_array_is_frozen_with_any_of_its_owners(k):
     rng = np.random.default_rng(0)
