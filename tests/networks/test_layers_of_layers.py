@@ -511,6 +511,7 @@ def test_an_array_is_frozen_with_any_of_its_owners(k):
     net = Sequential(embedding, Affine(embedding.W, np.zeros(5), transposed=True))
     net[k].freeze()
     assert [param.shape for param in net.params] == ([(5,)] if k == 0 else [])
+    assert net.summary().splitlines()[-1].endswith(f"{20}  {[15, 20][k]} frozen")
     before = embedding.W.copy()
     if k == 0:
         check_gradients(net, np.array([[0, 1, 2]]))
