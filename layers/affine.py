@@ -70,15 +70,13 @@ class MatMul(Layer):
         return product(x, self.W)
 
     def backward(self, dout: Any) -> Array:
-        x, W = self.x, self.W
-        dout = self.as_dout(dout, (*x.shape[:-1], W.shape[1]))
-        self.dW = rows(x).T.dot(rows(dout))
-        return product(dout, W.T)
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        self.backward_params(dout)
+        return product(dout, self.W.T)
 
     def backward_params(self, dout: Any) -> None:
-        x, W = self.x, self.W
-        dout = self.as_dout(dout, (*x.shape[:-1], W.shape[1]))
-        self.dW = rows(x).T.dot(rows(dout))
+        dout = self.as_dout(dout, (*self.x.shape[:-1], self.W.shape[1]))
+        self.dW = rows(self.x).T.dot(rows(dout))
 
     def __repr__(self) -> str:
         return f"MatMul({self.W.shape[0]} -> {self.W.shape[1]})"

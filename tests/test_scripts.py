@@ -158,10 +158,13 @@ def test_curves_and_digits_are_drawn(train, tmp_path):
         assert f"drew {tmp_path / 'out' / name}" in run.out
 
 
-def test_drawing_without_matplotlib_fails_before_the_training(train, tmp_path, monkeypatch):
+@pytest.mark.parametrize("script", ["train", "addition"])
+def test_drawing_without_matplotlib_fails_before_the_training(
+    request, script, tmp_path, monkeypatch
+):
     monkeypatch.delitem(sys.modules, "pictures", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    run = train("--plot")
+    run = request.getfixturevalue(script)("--plot")
     assert run.code == 1
     assert run.err == "pictures need matplotlib: pip install 'chainrule[plot]'\n"
     assert not (tmp_path / "out").exists()
@@ -561,15 +564,6 @@ def test_a_picture_of_no_format(run_script, tmp_path):
     assert run.code == 1
     assert re.match(r"cannot draw .*picture\.abc: Format 'abc' is not supported", run.err)
     assert not run.out
-
-
-def test_an_addition_without_matplotlib_fails_before_the_training(addition, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "pictures", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    run = addition("--plot")
-    assert run.code == 1
-    assert run.err == "pictures need matplotlib: pip install 'chainrule[plot]'\n"
-    assert not (tmp_path / "out").exists()
 
 
 def test_terms_of_too_many_digits(run_script):

@@ -170,8 +170,8 @@ class Trainer:
         Notes
         -----
         After any error, the buffers (such as BatchNorm's averages) and the Generators of net and
-        loss are as they were, and so are the parameters: the optimizers check the gradients before
-        they change anything.
+        loss are as they were, and so are the parameters unless the optimizer had begun to update
+        them: the library's check the gradients first.
         """
         first, layers = not self._checked, layers_of(self.net, self.loss)
         if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):

@@ -217,3 +217,17 @@ def test_an_empty_sequence_is_the_identity():
     assert Sequential().forward(3) == 3
     assert Sequential().backward(4) == 4
     assert Sequential().params == []
+
+
+class Foreign:
+    """An array of another library, which NumPy can convert, with a dtype of its own kind."""
+
+    dtype = "float64"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones((2, 3))
+
+
+def test_arrays_of_other_libraries_are_converted_by_the_first_layer():
+    layer = Affine(np.eye(3), np.zeros(3))
+    np.testing.assert_array_equal(Sequential(layer).predict(Foreign()), layer.predict(Foreign()))
