@@ -205,7 +205,7 @@ class Watch:
             for place, layer in walk(net):
                 own = {id(param) for param in own_params(layer)}
                 values = {
-                    name: (value, copy.deepcopy(value) if _holds_floats(value) else value)
+                    name: (value, arrays := _arrays(value), copy.deepcopy(arrays))
                     for name, value in getattr(layer, "__dict__", {}).items()
                     if name not in getattr(layer, "buffer_names", ()) and id(value) not in own
                 }
@@ -216,8 +216,8 @@ class Watch:
         for place, layer, values in self.before:
             names = tuple(
                 name
-                for name, (value, _) in values.items()
-                if _holds_floats(value)
+                for name, (_, arrays, _) in values.items()
+                if arrays
                 and not _is_changed(layer, name, values)
                 and _is_changed(layer, f"d{name}", values)
             )
@@ -241,11 +241,11 @@ def _is_float_array(value: Any) -> bool:
 def _is_changed(layer: LayerLike, name: str, before: dict[str, Any]) -> bool:
     """Whether the attribute is another array or number than before, or has other contents."""
     now = vars(layer).get(name)
-    value, contents = before.get(name, (None, None))
+    value, arrays, contents = before.get(name, (None, [], []))
     if now is not value:
         return _holds_floats(now) or isinstance(now, float | np.floating)
-    return _holds_floats(now) and not all(map(_equal, _arrays(now), _arrays(contents)))
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return np.array_equal(a, b, equal_nan=True)
+    if [*map(id, _arrays(now))] != [*map(id, arrays)]:  # a list that forward filled anew
+        return True
+    return not all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, contents, strict=True)
+    )

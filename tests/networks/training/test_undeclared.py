@@ -111,3 +111,24 @@ def test_arrays_in_a_list_are_told():
         train(Sequential(Lists(), affine()))
     with pytest.raises(GradientError, match=expected):
         layer_laws(Lists, np.ones((2, 3)))
+
+
+class Filled(Layer):
+    """Fills its lists anew in each forward and backward."""
+
+    def __init__(self):
+        self.xs, self.dxs = [], []
+
+    def forward(self, x):
+        self.xs[:] = [x]
+        return 2 * x
+
+    def backward(self, dout):
+        self.dxs[:] = [2 * dout]
+        return 2 * dout
+
+
+def test_what_forward_saves_in_a_list_is_taken_for_no_parameter():
+    net, x, rng = Sequential(Filled(), affine()), np.ones((2, 3)), np.random.default_rng(0)
+    for _ in range(2):  # a second training goes on with the same net and the same data
+        Trainer(net, MSELoss(), SGD(0.1), rng=rng).train_step(x, np.zeros(net.forward(x).shape))
