@@ -14,7 +14,57 @@ from ...layers.half import wide
 from .hyperparameter import hyperparameter
 
 
-class L2:
+class _Penalty:
+    """``strength * sum f(W)``, where f is written by a subclass, with its derivative beside it."""
+
+    strength: float = hyperparameter()
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def value(self, params: Sequence[Array]) -> float:
+        """Return the penalty.
+
+        Parameters
+        ----------
+        params : sequence of arrays
+            All trained arrays.
+
+        Returns
+        -------
+        float
+            The term to add to the loss.
+        """
+        return self.strength * sum(self._sum(wide(W)) for W in params if W.ndim > 1)
+
+    def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
+        """Return the gradients with those of the penalty added.
+
+        Parameters
+        ----------
+        grads : sequence of arrays
+            Gradients of the loss; they stay as they are.
+        params : sequence of arrays
+            All trained arrays, in the same order.
+
+        Returns
+        -------
+        list of arrays
+            Gradients of loss and penalty together.
+        """
+        return [
+            g + self.strength * self._slope(W) if W.ndim > 1 else g
+            for g, W in zip(grads, params, strict=True)
+        ]
+
+    def _sum(self, W: Array) -> float:
+        raise NotImplementedError
+
+    def _slope(self, W: Array) -> Array:
+        raise NotImplementedError
+
+
+class L2(_Penalty):
     """``strength / 2 * sum W^2``;  its gradient is ``strength * W``.
 
     Parameters
@@ -23,49 +73,14 @@ class L2:
         Factor of the penalty, at least 0.
     """
 
-    strength: float = hyperparameter()
+    def _sum(self, W: Array) -> float:
+        return float(np.square(W).sum()) / 2
 
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def value(self, params: Sequence[Array]) -> float:
-        """Return the penalty.
-
-        Parameters
-        ----------
-        params : sequence of arrays
-            All trained arrays.
-
-        Returns
-        -------
-        float
-            The term to add to the loss.
-        """
-        return (
-            self.strength / 2 * sum(float(np.square(wide(W)).sum()) for W in params if W.ndim > 1)
-        )
-
-    def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
-        """Return the gradients with those of the penalty added.
-
-        Parameters
-        ----------
-        grads : sequence of arrays
-            Gradients of the loss; they stay as they are.
-        params : sequence of arrays
-            All trained arrays, in the same order.
-
-        Returns
-        -------
-        list of arrays
-            Gradients of loss and penalty together.
-        """
-        return [
-            g + self.strength * W if W.ndim > 1 else g for g, W in zip(grads, params, strict=True)
-        ]
+    def _slope(self, W: Array) -> Array:
+        return W
 
 
-class L1:
+class L1(_Penalty):
     """``strength * sum |W|``;  its gradient is ``strength * sign(W)``, 0 at the kink ``W = 0``.
 
     Parameters
@@ -74,42 +89,8 @@ class L1:
         Factor of the penalty, at least 0.
     """
 
-    strength: float = hyperparameter()
+    def _sum(self, W: Array) -> float:
+        return float(np.abs(W).sum())
 
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def value(self, params: Sequence[Array]) -> float:
-        """Return the penalty.
-
-        Parameters
-        ----------
-        params : sequence of arrays
-            All trained arrays.
-
-        Returns
-        -------
-        float
-            The term to add to the loss.
-        """
-        return self.strength * sum(float(np.abs(wide(W)).sum()) for W in params if W.ndim > 1)
-
-    def add_to(self, grads: Sequence[Array], params: Sequence[Array]) -> list[Array]:
-        """Return the gradients with those of the penalty added.
-
-        Parameters
-        ----------
-        grads : sequence of arrays
-            Gradients of the loss; they stay as they are.
-        params : sequence of arrays
-            All trained arrays, in the same order.
-
-        Returns
-        -------
-        list of arrays
-            Gradients of loss and penalty together.
-        """
-        return [
-            g + self.strength * np.sign(W) if W.ndim > 1 else g
-            for g, W in zip(grads, params, strict=True)
-        ]
+    def _slope(self, W: Array) -> Array:
+        return np.sign(W)
