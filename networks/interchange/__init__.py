@@ -1,6 +1,6 @@
 """Exchange with other libraries: ONNX models, and the weights of PyTorch."""
 
-from . import onnx_graphs, onnx_sequences  # noqa: F401 - they register their rows
+from . import onnx_sequences  # noqa: F401 - it registers its rows
 from .onnx import to_onnx
 from .onnx_graph import OnnxGraph, onnx_operators
 from .torch import from_torch, to_torch, torch_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,10 +36,13 @@ from ...layers import (
     Tanh,
 )
 from ...layers.images.window import Window
+from ...layers.nested import map_leaves
 from ...layers.tree import layers_of, twin
+from ..graph import Graph
 from ..parallel.threads import DataParallel
 from ..sequential import Branch, Parallel, Sequential
-from .onnx_graph import OnnxGraph, onnx_operators
+from ..values import Value
+from .onnx_graph import OnnxGraph, onnx_operators, pairs
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -89,14 +93,22 @@ def to_onnx(net: Any, *example_inputs: Any) -> ModelProto:
     return OnnxGraph(net).model(*example_inputs)
 
 
-@onnx_operators.register
-def _(layer: MulLayer, graph: OnnxGraph, x: str, y: str) -> Any:
-    return graph.add("Mul", graph.real(x), graph.real(y))
+def _operator(op: str) -> Callable[..., Any]:
+    """Return what writes a layer that is one operator of its inputs."""
+    return lambda layer, graph, *inputs: graph.add(op, *map(graph.real, inputs))
 
 
-@onnx_operators.register
-def _(layer: AddLayer, graph: OnnxGraph, x: str, y: str) -> Any:
-    return graph.add("Add", graph.real(x), graph.real(y))
+for _kind, _op in {
+    MulLayer: "Mul",
+    AddLayer: "Add",
+    ReLU: "Relu",
+    Sigmoid: "Sigmoid",
+    Tanh: "Tanh",
+    GELU: "Gelu",
+    Softplus: "Softplus",
+    Flatten: "Flatten",
+}.items():
+    onnx_operators.register(_kind, _operator(_op))
 
 
 @onnx_operators.register
@@ -124,34 +136,9 @@ def _(layer: Affine, graph: OnnxGraph, x: str) -> Any:
 
 
 @onnx_operators.register
-def _(layer: ReLU, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Relu", graph.real(x))
-
-
-@onnx_operators.register
-def _(layer: Sigmoid, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Sigmoid", graph.real(x))
-
-
-@onnx_operators.register
-def _(layer: Tanh, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Tanh", graph.real(x))
-
-
-@onnx_operators.register
 def _(layer: LeakyReLU, graph: OnnxGraph, x: str) -> Any:
     x = graph.real(x)  # not LeakyRelu, whose slope is rounded to float32
     return graph.add("Where", graph.add("Greater", x, 0.0), x, graph.add("Mul", x, layer.slope))
-
-
-@onnx_operators.register
-def _(layer: GELU, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Gelu", graph.real(x))
-
-
-@onnx_operators.register
-def _(layer: Softplus, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Softplus", graph.real(x))
 
 
 @onnx_operators.register
@@ -159,16 +146,12 @@ def _(layer: Softmax, graph: OnnxGraph, x: str) -> Any:
     return graph.add("Softmax", graph.real(x), axis=-1)
 
 
-@onnx_operators.register
-def _(layer: Convolution, graph: OnnxGraph, x: str) -> Any:
+@onnx_operators.register(Convolution)
+@onnx_operators.register(ConvolutionTranspose)
+def _(layer: Convolution | ConvolutionTranspose, graph: OnnxGraph, x: str) -> Any:
+    op = "Conv" if isinstance(layer, Convolution) else "ConvTranspose"
     window = _window(layer.window, dilations=layer.window.dilation, group=layer.groups)
-    return graph.add("Conv", graph.real(x), layer.W, layer.b, **window)
-
-
-@onnx_operators.register
-def _(layer: ConvolutionTranspose, graph: OnnxGraph, x: str) -> Any:
-    window = _window(layer.window, dilations=layer.window.dilation, group=layer.groups)
-    return graph.add("ConvTranspose", graph.real(x), layer.W, layer.b, **window)
+    return graph.add(op, graph.real(x), layer.W, layer.b, **window)
 
 
 @onnx_operators.register
@@ -189,11 +172,6 @@ def _(layer: AveragePooling, graph: OnnxGraph, x: str) -> Any:
 @onnx_operators.register
 def _(layer: GlobalAveragePooling, graph: OnnxGraph, x: str) -> Any:
     return graph.add("ReduceMean", graph.real(x), [2, 3], keepdims=0)
-
-
-@onnx_operators.register
-def _(layer: Flatten, graph: OnnxGraph, x: str) -> Any:
-    return graph.add("Flatten", graph.real(x))
 
 
 @onnx_operators.register
@@ -264,6 +242,21 @@ def _(net: Parallel, graph: OnnxGraph, *inputs: Any) -> Any:
     return outputs if len(outputs) != 1 else outputs[0]
 
 
+@onnx_operators.register
+def _(net: Graph, graph: OnnxGraph, *inputs: Any) -> Any:
+    names = {id(value): name for value, name in pairs(net.given, inputs)}
+
+    def name(value: Value) -> str:
+        if id(value) not in names:  # made in connect
+            names[id(value)] = graph.constant(value.data)
+        return names[id(value)]
+
+    for call in net.stack.calls:  # of the forward on the example inputs
+        out = graph.write(call.layer, map_leaves(name, call.inputs))
+        names |= {id(value): name for value, name in pairs(call.output, out)}
+    return map_leaves(name, net.result)
+
+
 def _window(window: Window, **more: Any) -> dict[str, Any]:
     """Return how ONNX writes a window that moves over images."""
     pads = (*window.before, *window.after)
@@ -274,5 +267,4 @@ def _standardized(graph: OnnxGraph, x: str, axes: list[int], eps: float) -> str:
     """Write ``(x - mean) / sqrt(var + eps)``, with mean and var over `axes`."""
     centered = graph.add("Sub", x, graph.add("ReduceMean", x, axes))
     var = graph.add("ReduceMean", graph.add("Pow", centered, 2.0), axes)
-    xhat: str = graph.add("Div", centered, graph.add("Sqrt", graph.add("Add", var, eps)))
-    return xhat
+    return graph.add("Div", centered, graph.add("Sqrt", graph.add("Add", var, eps)))

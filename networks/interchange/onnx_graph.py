@@ -182,8 +182,7 @@ class OnnxGraph:
         """
         from onnx import helper
 
-        name: str = self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-        return name
+        return self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def constant(self, value: Any) -> str:
         """Add a constant.

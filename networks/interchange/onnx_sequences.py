@@ -41,7 +41,7 @@ def _(layer: PositionalEmbedding, graph: OnnxGraph, x: str) -> Any:
 @onnx_operators.register
 def _(layer: RNN, graph: OnnxGraph, x: str, *states: str) -> Any:
     H = len(layer.Wh)
-    Wx, Wh, b = (_gates(graph, array, H, [0]) for array in (layer.Wx, layer.Wh, layer.b))
+    Wx, Wh, b = (graph.add("Transpose", array) for array in (layer.Wx, layer.Wh, layer.b))
     return _recurrent("RNN", layer, graph, x, Wx, Wh, b, np.zeros(H), states)
 
 
@@ -130,9 +130,8 @@ def _(layer: GaussianKL, graph: OnnxGraph, mean: str, log_var: str) -> Any:
 
 def _gates(graph: OnnxGraph, array: Array, hidden: int, order: list[int]) -> str:
     """Write the weights of a recurrent layer, a gate of `hidden` rows each, in ONNX's order."""
-    rows = graph.add("Transpose", array)
     places = np.concatenate([np.arange(hidden) + gate * hidden for gate in order])
-    return graph.add("Gather", rows, places) if len(order) > 1 else rows
+    return graph.add("Gather", graph.add("Transpose", array), places)
 
 
 def _recurrent(
@@ -174,5 +173,4 @@ def _attention(graph: OnnxGraph, q: str, k: str, v: str, size: int, axes: int, m
     else:  # softmax is NaN where all are -inf
         p = graph.add("Softmax", graph.add("Where", mask, s, -np.inf), axis=-1)
         p = graph.add("Where", mask, p, 0.0)
-    y: str = graph.add("MatMul", p, v)
-    return y
+    return graph.add("MatMul", p, v)
