@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -297,8 +298,11 @@ class GroupNorm(_OfChannels):
         x = self.as_input(x)
         self.dtype = np.result_type(x, self.gamma)
         x = batch_last(wide(x))
-        xhat, self.std = _standardize(self._grouped(x), self._within(x), self.eps)
+        grouped = self._grouped(x)
+        xhat = grouped - grouped.mean(axis=2, keepdims=True)
+        self.std = np.sqrt(np.square(xhat).mean(axis=2, keepdims=True) + self.eps)
         self.check_range(self.std, x)
+        xhat /= self.std
         self.xhat = xhat.reshape(x.shape)
         y = self.xhat * _wide(self.gamma, x)
         y += _wide(self.beta, x)
@@ -308,36 +312,18 @@ class GroupNorm(_OfChannels):
         xhat = self.xhat
         dout = wide(batch_last(self.as_dout(dout, xhat.shape)))
         self.dgamma, self.dbeta = self.rounded(_dot(dout, xhat)), self.rounded(_sum(dout))
-        g = self._grouped(dout * _wide(self.gamma, dout))
-        dx = _standardize_backward(g, self._grouped(xhat), self.std, self._within(dout))
+        g, xhat = self._grouped(dout * _wide(self.gamma, dout)), self._grouped(xhat)
+        dx = xhat * -(g * xhat).mean(axis=2, keepdims=True)
+        dx += g
+        dx -= g.mean(axis=2, keepdims=True)
+        dx /= self.std
         return dx.reshape(dout.shape).astype(self.dtype, copy=False)
 
     def _grouped(self, x: Array) -> Array:
-        n, channels, *size = x.shape
-        return x.reshape(n, self.groups, channels // self.groups, *size)
-
-    def _within(self, x: Array) -> tuple[int, ...]:
-        return tuple(range(2, x.ndim + 1))
+        return x.reshape(len(x), self.groups, math.prod(x.shape[1:]) // self.groups)
 
     def __repr__(self) -> str:
         return f"GroupNorm({len(self.gamma)}, groups={self.groups})"
-
-
-def _standardize(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """Return ``(x - mean) / std`` and ``std``, with mean and std over `axes`."""
-    xhat = x - x.mean(axis=axes, keepdims=True)
-    std = np.sqrt(np.square(xhat).mean(axis=axes, keepdims=True) + eps)
-    xhat /= std
-    return xhat, std
-
-
-def _standardize_backward(g: Array, xhat: Array, std: Array, axes: tuple[int, ...]) -> Array:
-    """Return ``(g - mean(g) - xhat mean(g xhat)) / std``: the gradient of x, from that of xhat."""
-    dx = xhat * -(g * xhat).mean(axis=axes, keepdims=True)
-    dx += g
-    dx -= g.mean(axis=axes, keepdims=True)
-    dx /= std
-    return dx
 
 
 def _wide(channels: Array, x: Array) -> Array:
@@ -347,8 +333,7 @@ def _wide(channels: Array, x: Array) -> Array:
 
 def _sum(x: Array) -> Array:
     """Return the sum of ``x`` for each channel."""
-    sums: Array = np.einsum("cm->c", _by_channel(x))
-    return sums
+    return np.einsum("cm->c", _by_channel(x))
 
 
 def _dot(x: Array, y: Array) -> Array:
