@@ -21,6 +21,14 @@ def as_number(value: Any, what: str) -> float:
     return float(value)
 
 
+def as_positive(value: Any, what: str) -> float:
+    """Return `value`, which must be a number above 0, as a float."""
+    number = as_number(value, what)
+    if not number > 0:
+        raise ValueError(f"{what} is {value}, expected a positive number")
+    return number
+
+
 def as_count(value: Any, what: str) -> int:
     """Return `value`, which must be an integer of at least 1 and not a bool."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:

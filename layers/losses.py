@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .activations import sigmoid
 from .base import Array, Layer
-from .checks import as_number
+from .checks import as_number, as_positive
 from .half import wide
 from .nested import leaves
 from .protocols import LossLike
@@ -168,9 +168,7 @@ class HuberLoss(Loss):
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.delta = as_number(delta, "HuberLoss: delta")
-        if not self.delta > 0:
-            raise ValueError(f"HuberLoss: delta is {delta}, expected a positive number")
+        self.delta = as_positive(delta, "HuberLoss: delta")
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y = self.as_prediction(y)
@@ -209,10 +207,9 @@ class BinaryCrossEntropyLoss(Loss):
 
     def __init__(self, reduction: str = "mean", *, positive_weight: float = 1.0) -> None:
         super().__init__(reduction)
-        what = "BinaryCrossEntropyLoss: positive_weight"
-        self.positive_weight = as_number(positive_weight, what)
-        if not self.positive_weight > 0:
-            raise ValueError(f"{what} is {positive_weight}, expected a positive number")
+        self.positive_weight = as_positive(
+            positive_weight, "BinaryCrossEntropyLoss: positive_weight"
+        )
 
     def forward(self, y: Any, t: Any, weights: ArrayLike | None = None) -> float:
         y = self.as_prediction(y)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base import Array, Layer
-from .checks import as_count, as_float_dtype, as_number, as_parameter
+from .checks import as_count, as_float_dtype, as_number, as_parameter, as_positive
 from .half import wide
 from .images.layout import batch_last
 
@@ -29,9 +29,7 @@ class _Normalization(Layer):
                 f"{name}: gamma has shape {self.gamma.shape} and beta {self.beta.shape}, "
                 "expected two equal shapes such as (D,)"
             )
-        self.eps = as_number(eps, f"{name}: eps")
-        if not self.eps > 0:
-            raise ValueError(f"{name}: eps is {eps!r}, expected a positive number")
+        self.eps = as_positive(eps, f"{name}: eps")
 
     def check_range(self, spread: Array, x: Array) -> None:
         """Raise if the variance of finite values is too large for their dtype: y would be 0."""

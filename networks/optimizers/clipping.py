@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...layers.base import Array
-from ...layers.checks import as_number
+from ...layers.checks import as_positive
 
 
 def clip_gradients(
@@ -40,7 +40,7 @@ def clip_gradients(
     ValueError, TypeError
         If `max_norm` is not a positive number.
     """
-    max_norm = _positive(max_norm, "clip_gradients: max_norm")
+    max_norm = as_positive(max_norm, "clip_gradients: max_norm")
     norm = global_norm(grads) if norm is None else norm
     return list(grads) if norm <= max_norm else [g * (max_norm / norm) for g in grads]
 
@@ -80,7 +80,7 @@ def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
     ValueError, TypeError
         If `max_value` is not a positive number.
     """
-    max_value = _positive(max_value, "clip_values: max_value")
+    max_value = as_positive(max_value, "clip_values: max_value")
     return [np.clip(g, -max_value, max_value) for g in grads]
 
 
@@ -90,10 +90,3 @@ def _check_finite(grads: Sequence[Array]) -> None:
         if len(wrong):
             place = tuple(map(int, wrong[0]))
             raise FloatingPointError(f"clip_gradients: gradient {k} is {g[place]} at {place}")
-
-
-def _positive(value: float, what: str) -> float:
-    number = as_number(value, what)
-    if not number > 0:
-        raise ValueError(f"{what} is {number}, expected a positive number")
-    return number

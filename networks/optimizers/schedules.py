@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ...layers.checks import as_count, as_number
+from ...layers.checks import as_count, as_number, as_positive
 from ..protocols import Schedule
 
 
@@ -71,9 +71,8 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     ValueError
         If `factor` is not positive.
     """
-    lr, factor = as_number(lr, "exponential: lr"), as_number(factor, "exponential: factor")
-    if not factor > 0:  # the root of a negative number is complex
-        raise ValueError(f"exponential: factor is {factor}, expected a positive number")
+    lr = as_number(lr, "exponential: lr")
+    factor = as_positive(factor, "exponential: factor")  # a root of a negative one is complex
     every = as_count(every, "exponential: every")
     return lambda step: lr * factor ** (step / every)
 

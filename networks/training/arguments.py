@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import BinaryCrossEntropyLoss, CrossEntropyLoss, Layer, Sigmoid, Softmax
-from ...layers.checks import as_count, as_number
+from ...layers.checks import as_count, as_number, as_positive
 from ...layers.losses import Loss
 from ...layers.nested import leaves
 from ...layers.tree import layers_of, own_params, params_of, state
@@ -95,8 +95,8 @@ def check_trainer(
         fits = _has(penalty, "value", "add_to")
         _check(fits, "Trainer", "penalty", penalty, "L1(strength) or L2(strength)")
     for name, limit in limits.items():
-        if limit is not None and not as_number(limit, f"Trainer: {name}") > 0:
-            raise ValueError(f"Trainer: {name} is {limit}, expected a positive number")
+        if limit is not None:
+            as_positive(limit, f"Trainer: {name}")
 
 
 def is_evaluating(layer: Any) -> bool:
