@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
 from numbers import Integral, Real
 from operator import index
 from typing import Any
@@ -83,6 +84,14 @@ def check_real(value: Any, what: str) -> None:
     if strings and what.rpartition(" ")[2].startswith("t"):
         hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
     raise TypeError(f"{what} is of dtype {value.dtype}, expected real numbers{hint}")
+
+
+def arguments_of(function: Any) -> list[Parameter]:
+    """Return the parameters of a function, none if they are not known."""
+    try:
+        return list(signature(function).parameters.values())
+    except (TypeError, ValueError):  # not a function written in Python
+        return []
 
 
 def as_parameter(value: ArrayLike, name: str) -> NDArray[Any]:

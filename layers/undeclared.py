@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections import UserDict, UserList, deque
-from inspect import signature
 from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
 from .base import Layer
+from .checks import arguments_of
 from .protocols import LayerLike
 from .tree import is_layer, label, own_params, parts, walk
 
@@ -71,11 +71,7 @@ def check_declared(net: LayerLike, *, new: bool = True) -> None:
 
 
 def _check_mode(where: str, layer: LayerLike) -> None:
-    try:
-        taken = signature(layer.forward).parameters
-    except (TypeError, ValueError):  # not written in Python
-        return
-    for name in _MODES.intersection(taken):
+    for name in _MODES.intersection(p.name for p in arguments_of(layer.forward)):
         raise TypeError(
             f"{where}: forward takes {name}, which no net passes, so that it would always run with "
             "the default; derive the class from Layer and use self.training, which train(), eval() "

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..base import Layer
 from ..protocols import LayerLike
+from ..tree import is_layer
 from .errors import GradientError
 
 __all__ = ["GradientError", "check_gradients", "layer_laws"]
@@ -76,7 +77,7 @@ def check_gradients(
     """
     if isinstance(layer, type):
         raise TypeError(f"check_gradients: got the class {layer.__name__}, expected an instance")
-    if not (hasattr(layer, "forward") and hasattr(layer, "backward")):
+    if not is_layer(layer):
         raise TypeError(
             f"check_gradients: got {layer!r}, expected an object with forward, backward"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..base import Array
+from ..checks import arguments_of
 from ..nested import Path, leaves
 from ..protocols import LayerLike
 from ..tree import walk
@@ -158,11 +158,3 @@ def _is_like_a_loss(layer: LayerLike) -> bool:
 def _input_names(layer: LayerLike, n: int) -> list[str]:
     names = [p.name for p in arguments_of(layer.forward) if p.kind is not p.VAR_POSITIONAL]
     return names[:n] if len(names) >= n else ["x"] if n == 1 else [f"inputs[{i}]" for i in range(n)]
-
-
-def arguments_of(function: Any) -> list[inspect.Parameter]:
-    """Return the parameters of a function, none if they are not known."""
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # not a function written in Python
-        return []

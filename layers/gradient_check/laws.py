@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..base import Array
+from ..checks import arguments_of
 from ..nested import leaves, map_leaves
 from ..protocols import LayerLike
-from ..tree import layers_of, params_and_grads, state, twin
+from ..tree import is_layer, layers_of, params_and_grads, state, twin
 from .behaviour import (
     another,
     as_floats,
@@ -23,7 +24,7 @@ from .behaviour import (
     rounding_of,
     under,
 )
-from .claims import arguments_of, is_float, title
+from .claims import is_float, title
 from .comparison import compare
 from .errors import GradientError
 from .frozen_copy import FrozenCopy
@@ -220,7 +221,7 @@ def _make(layer_factory: Callable[..., Any], seed: int) -> Any:
         layer = layer_factory(rng=np.random.default_rng(seed))
     else:
         layer = layer_factory()
-    if not (hasattr(layer, "forward") and hasattr(layer, "backward")):
+    if not is_layer(layer):
         raise TypeError(f"layer_laws: the factory made {layer!r}, expected forward and backward")
     return layer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from ...layers.base import Layer
+from ...layers.checks import arguments_of
 from ...layers.device import as_numpy
 from ...layers.nested import map_leaves
 from ...layers.protocols import LayerLike, LossLike
@@ -54,7 +54,8 @@ def evaluate(
             mean.add(parts_of(loss, value, rows), value, rows)
             if metrics is None and _are_labels(y, t):
                 y, t = y.reshape(-1, y.shape[-1]), t.reshape(-1)  # batches of sequences may differ
-                named = {"accuracy": partial(accuracy, ignore_index=_ignored(loss))}
+                ignored = getattr(loss, "ignore_index", None)
+                named = {"accuracy": partial(accuracy, ignore_index=ignored)}
             if named:
                 outputs.append(map_leaves(as_numpy, y))
                 targets.append(map_leaves(as_numpy, t))
@@ -104,10 +105,6 @@ def _are_labels(y: Any, t: Any) -> bool:
     return len(shape) > 1 and shape[-1] > 1 and np.shape(t) == shape[:-1]
 
 
-def _ignored(loss: LossLike) -> Any:
-    return getattr(loss, "ignore_index", None)
-
-
 def _all_rows(parts: list[Any]) -> Any:
     try:
         return joined(parts)
@@ -139,20 +136,13 @@ def by_name(caller: str, metrics: Any) -> dict[str, Any]:
                 f"{caller}: {name!r} names two metrics, or the loss and a metric; "
                 "give them different names: metrics={name: metric, ...}"
             )
-        if _first_argument(metric) == "y_true":
+        if [p.name for p in arguments_of(metric)[:1]] == ["y_true"]:
             raise TypeError(
                 f"{caller}: the metric {name!r} takes the targets first, as scikit-learn's do; "
                 f"write metrics={{{name!r}: lambda y, t: {_name(metric)}(t, y)}}"
             )
         named[name] = metric
     return named
-
-
-def _first_argument(function: Any) -> str:
-    try:
-        return next(iter(signature(function).parameters), "")
-    except (TypeError, ValueError):  # not written in Python
-        return ""
 
 
 def _name(metric: Any) -> str:
