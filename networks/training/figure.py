@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,17 +17,10 @@ def new_figure(caller: str, width: float, height: float) -> Figure:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure  # noqa: F401
+    try:  # here, since it is slow
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(f"{caller} needs matplotlib: pip install matplotlib") from error
-    return _kind()(figsize=(width, height), layout="constrained")
-
-
-@cache
-def _kind() -> Any:
-    """Make the class when it is first needed, since importing matplotlib is slow."""
-    from matplotlib.figure import Figure
 
     class ShownFigure(Figure):
         """A figure that Jupyter shows."""
@@ -38,4 +30,4 @@ def _kind() -> Any:
             self.savefig(buffer, format="png")
             return buffer.getvalue()
 
-    return ShownFigure
+    return ShownFigure(figsize=(width, height), layout="constrained")
