@@ -57,10 +57,9 @@ def check_declared(net: LayerLike, *, new: bool = True) -> None:
             _check_plain(where, layer)
             _judged.add(type(layer))
         for k, param in enumerate(own_params(layer)):
-            names = getattr(layer, "param_names", ())
             name = names[k] if names else f"params[{k}]"
-            if isinstance(param, np.generic) or getattr(param, "dtype", np.dtype(bool)).kind != "f":
-                is_array = hasattr(param, "dtype") and not isinstance(param, np.generic)
+            is_array = hasattr(param, "dtype") and not isinstance(param, np.generic)
+            if not is_array or param.dtype.kind != "f":
                 came = param.dtype if is_array else type(param).__name__
                 raise TypeError(
                     f"{where}: parameter {name!r} is of type {came}, expected a float array, "
@@ -138,7 +137,7 @@ def _check_plain(where: str, layer: LayerLike) -> None:
     arrays = tuple(
         name
         for name, value in values.items()
-        if _holds_floats(value) and not (name[:1] == "d" and name[1:] in values)
+        if _arrays(value) and not (name[:1] == "d" and name[1:] in values)
     )
     if arrays:
         lists = [name for name in arrays if not _is_float_array(values[name])]
@@ -148,11 +147,6 @@ def _check_plain(where: str, layer: LayerLike) -> None:
             f"param_names, so nothing says what is trained; add param_names = {arrays} to its "
             f"class, or () if none of them is{hint}"
         )
-
-
-def _holds_floats(value: Any) -> bool:
-    """Whether it is a float array, or a list, tuple or dict that holds one."""
-    return bool(_arrays(value))
 
 
 def _arrays(value: Any) -> list[Any]:
@@ -239,7 +233,7 @@ def _is_changed(layer: LayerLike, name: str, before: dict[str, Any]) -> bool:
     now = vars(layer).get(name)
     value, arrays, contents = before.get(name, (None, [], []))
     if now is not value:
-        return _holds_floats(now) or isinstance(now, float | np.floating)
+        return bool(_arrays(now)) or isinstance(now, float | np.floating)
     if [*map(id, _arrays(now))] != [*map(id, arrays)]:  # a list that forward filled anew
         return True
     return not all(
