@@ -149,7 +149,7 @@ class Fit:
     checkpoint: Any
     checkpoint_every: int | None
 
-    def loop(self, shown: Progress, interruption: Interruption) -> None:
+    def loop(self, shown: Progress, ctrl_c: Interruption) -> None:
         """Train epoch after epoch until the last, or until patience or a function ends it."""
         run, trainer = self.run, self.trainer
         while (
@@ -158,7 +158,7 @@ class Fit:
             and (self.patience is None or run.waited < self.patience)
         ):
             start = perf_counter()
-            self._train_epoch(shown, interruption)
+            self._train_epoch(shown, ctrl_c)
             if run.stopped:
                 return
             row = self._end_epoch(start)
@@ -168,10 +168,10 @@ class Fit:
             self._call(self.after_epoch)
             if self.checkpoint is not None:
                 trainer.save(self.checkpoint)
-            if trainer.ranks.interrupted(interruption.noted):
+            if trainer.ranks.interrupted(ctrl_c.noted):
                 raise Interrupted
 
-    def _train_epoch(self, shown: Progress, interruption: Interruption) -> None:
+    def _train_epoch(self, shown: Progress, ctrl_c: Interruption) -> None:
         run, trainer, ranks = self.run, self.trainer, self.trainer.ranks
         home = home_of(layers_of(trainer.net))
         order = ranks.first(lambda: run.order(trainer.rng, self.data.samples))
@@ -194,7 +194,7 @@ class Fit:
                 if self.checkpoint is not None:
                     trainer.save(self.checkpoint)
                 return
-            if trainer.ranks.interrupted(interruption.noted):
+            if trainer.ranks.interrupted(ctrl_c.noted):
                 raise Interrupted
 
     def _batches(self, order: Array | None) -> Iterator[Batch]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 
 class Interrupted(BaseException):
@@ -13,34 +14,31 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Within this context the first Ctrl-C is recorded; a second is raised at once.
+    """Records the first Ctrl-C; a second is raised at once."""
 
-    It does nothing outside the main thread, or if the program handles SIGINT itself.
-    """
+    noted = False
 
-    def __init__(self) -> None:
-        self.noted = False
-        self._ours = False
-
-    def __enter__(self) -> Self:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            signal.signal(signal.SIGINT, self._note)
-            self._ours = True
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def note(self, number: int, frame: FrameType | None) -> None:
         if self.noted:
             raise KeyboardInterrupt
         self.noted = True
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Handle Ctrl-C by an `Interruption` within this context.
+
+    It does nothing outside the main thread, or if the program handles SIGINT itself.
+    """
+    found = Interruption()
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, found.note)
+    try:
+        yield found
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -92,7 +93,7 @@ def minimize(
     objective = _Objective(net, loss, x, t, weights)
     warn_of_bytes("minimize", net, x)
     iterations = 0
-    with Progress(progress, (options or {}).get("maxiter"), "iteration") as shown:
+    with closing(Progress(progress, (options or {}).get("maxiter"), "iteration")) as shown:
 
         def after_iteration(intermediate_result: OptimizeResult) -> None:
             nonlocal iterations

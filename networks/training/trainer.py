@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from os import PathLike
 from typing import Any, Self
@@ -43,7 +44,7 @@ from .evaluation import Metrics, evaluate, try_evaluation
 from .fit import Fit, Run
 from .heap import keep_freed_memory
 from .history import History
-from .interruption import Interrupted, Interruption
+from .interruption import Interrupted, interruption
 from .progress import Progress
 from .random_state import Rewind
 
@@ -353,9 +354,9 @@ class Trainer:
         self.net.train()
         self.ranks.interrupted(False)  # forget a Ctrl-C at the last step of an earlier fit
         shown = Progress(progress and self.ranks.rank == 0, left, "step")
-        with blas_for(self.net), Interruption() as interruption, shown:
+        with blas_for(self.net), interruption() as ctrl_c, closing(shown):
             try:
-                fit.loop(shown, interruption)
+                fit.loop(shown, ctrl_c)
             except Interrupted:
                 shown.line(f"interrupted after step {self.steps}: call fit again to resume")
                 if checkpoint is not None:
