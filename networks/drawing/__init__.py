@@ -136,8 +136,7 @@ def draw(
     net, loss = copy.deepcopy((net, loss))
     stack = Unrolled(depth)
     given = tuple(stack.value(each) for each in inputs)
-    for value, name in zip(leaves(given), _input_names(net, given), strict=False):
-        value[1].name = name
+    _rename([value for _, value in leaves(given)], _input_names(net, given))
     result = stack.push(net, given)
     if loss is not None:
         result = stack.push(loss, result, stack.value(t, "t"))
@@ -152,13 +151,12 @@ def _picture(stack: FunctionStack, results: Any, douts: Any) -> Picture:
     if not stack.values:
         raise ValueError("draw: the function stack is empty")
     # Imported with the first picture: the import of chainrule.networks is a tenth faster.
-    from .layout import Line, place
+    from .layout import place
     from .nodes import nodes_and_edges
     from .svg import svg
 
     nodes, edges = nodes_and_edges(stack, results, douts)
-    lines: list[Line] = [*edges]
-    return Picture(svg(place([*nodes], lines, WIDTH), nodes, edges))
+    return Picture(svg(place(nodes, edges, WIDTH), nodes, edges))
 
 
 def _rename(values: list[Value], names: Any) -> None:

@@ -8,7 +8,9 @@ and lanes of a column are kept apart, so no line runs through a box or a text.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -76,14 +78,14 @@ class Layout:
     height: float
 
 
-def place(items: list[Item], lines: list[Line], width: float) -> Layout:
+def place(items: Sequence[Item], lines: Sequence[Line], width: float) -> Layout:
     """Give all items their places; their columns are set already.
 
     Parameters
     ----------
-    items : list of Item
+    items : sequence of Item
         The nodes, in the order in which they stand in a column at first.
-    lines : list of Line
+    lines : sequence of Line
         What connects them, from lower to higher columns.
     width : float
         What a row may be wide before it is broken.
@@ -119,8 +121,9 @@ def _order(columns: list[list[Item]]) -> None:
     for sweep in range(8):
         if not least:
             break
-        for column in columns[::-1] if sweep % 2 else columns:
-            column.sort(key=_mean_place_right if sweep % 2 else _mean_place_left)
+        back = sweep % 2 == 1
+        for column in columns[::-1] if back else columns:
+            column.sort(key=partial(_mean_place, back=back))
             for k, item in enumerate(column):
                 item.y = k
         found = _crossings(columns)
@@ -129,15 +132,8 @@ def _order(columns: list[list[Item]]) -> None:
     columns[:] = best
 
 
-def _mean_place_left(item: Item) -> float:
-    return _mean_place(item.left, item)
-
-
-def _mean_place_right(item: Item) -> float:
-    return _mean_place(item.right, item)
-
-
-def _mean_place(near: list[tuple[Item, float, float]], item: Item) -> float:
+def _mean_place(item: Item, back: bool) -> float:
+    near = item.right if back else item.left
     if not near:
         return item.y
     return sum(other.y + port / 1e4 for other, port, _ in near) / len(near)
@@ -228,7 +224,7 @@ def _centre(item: Item, upper: Item | None, lower: list[Item]) -> None:
     item.y = middle
 
 
-def _set_widths(columns: list[list[Item]], lines: list[Line], width: float) -> Layout:
+def _set_widths(columns: list[list[Item]], lines: Sequence[Line], width: float) -> Layout:
     """Give columns their x, wrap them into rows, and shift each row to its place on the page."""
     labels, arrivals, bends = ([0.0] * len(columns) for _ in range(3))
     for line in lines:

@@ -60,7 +60,8 @@ def nodes_and_edges(
     uses: dict[int, list[tuple[Node, int, Any]]] = {id(value): [] for value in stack.values}
     made: dict[int, tuple[Node, int]] = {}
     columns: dict[int, int] = {}
-    nodes: list[Node] = []
+    sources: list[Node] = []
+    sinks: list[Node] = []
     calls: list[tuple[Call, Node]] = []
     most = 16 if len(stack.calls) <= 200 else 2
     for call in stack.calls:
@@ -86,24 +87,19 @@ def nodes_and_edges(
             node = Node(kind="input", text=text, width=_width([text]) * BOLD + 8)
             node.above, node.below, node.column = 9, 9, near - 1 if wide else 0
             made[id(value)] = node, 0
-            nodes.append(node)
+            sources.append(node)
         for dout in ends.get(id(value), [] if uses[id(value)] else [None]):
             start = made[id(value)][0]
             text = (value.name or "") if start.kind != "input" else ""
             node = Node(kind="output", text=text, width=_width([text]) * BOLD + 10)
             node.above, node.below, node.column = 9, 9, start.column + 1
             uses[id(value)].append((node, 0, dout))
-            nodes.append(node)
-    nodes = (
-        [n for n in nodes if n.kind == "input"]
-        + [n for _, n in calls]
-        + [n for n in nodes if n.kind == "output"]
-    )
+            sinks.append(node)
     for value in stack.values:
         edges.append(_edge(value, *made[id(value)], uses[id(value)]))
         edges[-1].most = most
     _set_ports(edges, calls)
-    return nodes, edges
+    return [*sources, *(node for _, node in calls), *sinks], edges
 
 
 def _move_to_users(

@@ -13,9 +13,9 @@ def forward_lines(data: Any) -> list[str]:
     if lines := _few(array):
         return lines
     if array.dtype.kind != "f" or not array.size:
-        return [_shape(array), f"{array.dtype}"]
+        return [f"{array.shape}", f"{array.dtype}"]
     with np.errstate(all="ignore"):
-        return [_shape(array), f"{number(array.mean(), 3)} ± {number(array.std(), 3)}"]
+        return [f"{array.shape}", f"{number(array.mean(), 3)} ± {number(array.std(), 3)}"]
 
 
 def backward_lines(grad: Any) -> list[str]:
@@ -52,7 +52,7 @@ def full(data: Any, most: int = 16) -> str:
     if array.size <= most:
         return str(array.tolist())
     first, last = (array.flat[k].item() for k in (0, array.size - 1))
-    return f"{_shape(array)} {array.dtype} [{first!r}, ..., {last!r}]"
+    return f"{array.shape} {array.dtype} [{first!r}, ..., {last!r}]"
 
 
 def _few(array: Any) -> list[str]:
@@ -63,7 +63,3 @@ def _few(array: Any) -> list[str]:
     if array.ndim > 2 or not 0 < array.size <= 6 or len(rows) > 4:
         return []
     return ["[" + ", ".join(number(x, 3) for x in row.tolist()) + "]" for row in rows]
-
-
-def _shape(array: Any) -> str:
-    return str(array.shape)

@@ -31,34 +31,30 @@ class Unrolled(FunctionStack):
         if kind is None or (folded and kind not in (Branch, Identity)):
             return super().push(layer, inputs)
         self.level += 1
-        out = _WAYS[kind](self, layer, inputs)
+        out = _WAYS[kind](layer, self, inputs)
         self.level -= 1
         return out
 
 
-def _sequential(stack: Unrolled, net: Any, inputs: Any) -> Any:
+def _sequential(net: Any, stack: Unrolled, inputs: Any) -> Any:
     value = inputs if len(inputs) != 1 else inputs[0]
     for layer in net.layers:
-        value = _push(stack, layer, value)
+        value = stack.push(layer, value)
     return value
 
 
-def _parallel(stack: Unrolled, net: Any, inputs: Any) -> Any:
-    outs = [_push(stack, layer, value) for layer, value in zip(net.layers, inputs, strict=True)]
+def _parallel(net: Any, stack: Unrolled, inputs: Any) -> Any:
+    outs = [stack.push(layer, value) for layer, value in zip(net.layers, inputs, strict=True)]
     return tuple(outs) if len(outs) != 1 else outs[0]
 
 
-def _branch(stack: Unrolled, layer: Any, inputs: Any) -> Any:
+def _branch(layer: Any, stack: Unrolled, inputs: Any) -> Any:
     value = inputs if len(inputs) != 1 else inputs[0]
     return (value,) * layer.n if layer.n > 1 else value
 
 
-def _identity(stack: Unrolled, layer: Any, inputs: Any) -> Any:
+def _identity(layer: Any, stack: Unrolled, inputs: Any) -> Any:
     return inputs if len(inputs) != 1 else inputs[0]
-
-
-def _graph(stack: Unrolled, net: Any, inputs: Any) -> Any:
-    return connected(net, stack, inputs)
 
 
 _WAYS = {
@@ -66,12 +62,8 @@ _WAYS = {
     Parallel: _parallel,
     Branch: _branch,
     Identity: _identity,
-    Graph: _graph,
+    Graph: connected,
 }
-
-
-def _push(stack: Unrolled, layer: Any, value: Any) -> Any:
-    return stack.push(layer, value if isinstance(value, tuple) else (value,))
 
 
 def _is_plainly(layer: Any, kind: type) -> bool:
