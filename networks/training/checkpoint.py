@@ -11,7 +11,6 @@ import numpy as np
 
 from ...layers.base import Array, Layer
 from ...layers.matched_state import matched_state
-from ...layers.protocols import LayerLike
 from ...layers.tree import layers_of, own_params, state, walk
 from ..files import check_writable, read_npz, short, write_npz
 from ..optimizers.base import Optimizer, kind
@@ -80,7 +79,7 @@ def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[An
         "ranks": generators[1:],
         "epochs": trainer.history.epochs,
         "run": run and _without_arrays(run),
-        "frozen": _frozen(trainer.net),
+        "frozen": [p for p, layer in walk(trainer.net) if getattr(layer, "frozen", False)],
     }
     write_npz(
         path,
@@ -89,7 +88,7 @@ def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[An
             "step_losses": np.array(trainer.history.step_losses, np.float64),
             **_under("net", trainer.net.state_dict()),
             **_under("loss", Layer.state_dict(trainer.loss)),
-            **_under("optimizer", _optimizer_state(trainer)),
+            **_under("optimizer", trainer.optimizer.state_dict(*_named_params(trainer))),
             **_under("best", run.best_weights if run else {}),
         },
     )
@@ -165,10 +164,8 @@ class _Saved:
             matched_state(trainer.net, self.run.best_weights)
         if unknown := sorted(set(self.frozen) - {place for place, _ in walk(trainer.net)}):
             raise ValueError(f"frozen are {unknown}, which the net does not have")
-        if isinstance(trainer.optimizer, Optimizer):
-            _load_optimizer(copy.copy(trainer.optimizer), self.optimizer, trainer.net)
-        else:
-            copy.deepcopy(trainer.optimizer).load_state_dict(self.optimizer)
+        copied = copy.copy if isinstance(trainer.optimizer, Optimizer) else copy.deepcopy
+        copied(trainer.optimizer).load_state_dict(self.optimizer, *_named_params(trainer))
         places, generators = generators_of(trainer)
         if places != self.places:
             raise ValueError(f"the Generators are {places}, the checkpoint has {self.places}")
@@ -181,7 +178,7 @@ class _Saved:
 
     def give_to(self, trainer: Trainer) -> None:
         """Change `trainer`; after `check_fits` nothing here can fail."""
-        _load_optimizer(trainer.optimizer, self.optimizer, trainer.net)
+        trainer.optimizer.load_state_dict(self.optimizer, *_named_params(trainer))
         trainer.net.load_state_dict(self.net)
         Layer.load_state_dict(trainer.loss, self.loss)
         for place, layer in walk(trainer.net):
@@ -201,31 +198,19 @@ class _Saved:
         trainer.steps, trainer.history, trainer.unfinished = self.steps, self.history, self.run
 
 
-def _optimizer_state(trainer: Trainer) -> Any:
-    if isinstance(trainer.optimizer, Optimizer):
-        return trainer.optimizer.state_dict(_named_params(trainer.net))
-    return trainer.optimizer.state_dict()
+def _named_params(trainer: Trainer) -> tuple[dict[str, Array], ...]:
+    """Return what an `Optimizer` names its state by, and another does not take.
 
-
-def _load_optimizer(optimizer: Any, saved: Mapping[str, Array], net: LayerLike) -> None:
-    if isinstance(optimizer, Optimizer):
-        optimizer.load_state_dict(saved, _named_params(net))
-    else:
-        optimizer.load_state_dict(saved)
-
-
-def _named_params(net: LayerLike) -> dict[str, Array]:
-    """Return the parameters by their state names, frozen ones too, a shared one once."""
-    owned = {id(param) for layer in layers_of(net) for param in own_params(layer)}
+    It is the net's parameters by their state names, frozen ones too, a shared one once.
+    """
+    if not isinstance(trainer.optimizer, Optimizer):
+        return ()
+    owned = {id(param) for layer in layers_of(trainer.net) for param in own_params(layer)}
     found: dict[int, tuple[str, Array]] = {}
-    for name, array in state(net).items():
+    for name, array in state(trainer.net).items():
         if id(array) in owned:
             found.setdefault(id(array), (name, array))
-    return dict(found.values())
-
-
-def _frozen(net: LayerLike) -> list[str]:
-    return [place for place, layer in walk(net) if getattr(layer, "frozen", False)]
+    return (dict(found.values()),)
 
 
 def _from_old(text: dict[str, Any]) -> dict[str, Any]:
@@ -247,13 +232,10 @@ def _from_old(text: dict[str, Any]) -> dict[str, Any]:
 def generators_of(trainer: Trainer) -> tuple[dict[str, list[Any]], list[np.random.BitGenerator]]:
     """Return the kind and number of the Generator at each place, and the numbered ones."""
     roots = ("rng", "net", "loss", "optimizer", "schedule", "penalty")
-    places: dict[str, list[Any]] = {}
-    numbered: list[np.random.BitGenerator] = []
-    for place, bits in generators_within({name: getattr(trainer, name) for name in roots}).items():
-        if not any(bits is other for other in numbered):
-            numbered.append(bits)
-        number = next(k for k, other in enumerate(numbered) if other is bits)
-        places[place] = [type(bits).__name__, number]
+    found = generators_within({name: getattr(trainer, name) for name in roots})
+    numbered = list({id(bits): bits for bits in found.values()}.values())
+    numbers = {id(bits): k for k, bits in enumerate(numbered)}
+    places = {place: [type(b).__name__, numbers[id(b)]] for place, b in found.items()}
     return places, numbered
 
 
