@@ -13,7 +13,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ...layers.checks import as_count, check_real
-from ...layers.device import moved
+from ...layers.device import is_elsewhere, moved
 from ...layers.nested import at, leaves, map_leaves
 from ...layers.tree import own_params
 
@@ -169,7 +169,6 @@ class Batches:
 
 def as_rows(name: str, value: Any) -> Any:
     """Return an array or a nested tuple of arrays of real numbers, each with at least one row."""
-    found = value
     if isinstance(value, tuple):
         if not value:
             raise ValueError(f"{name} is an empty tuple, expected an array of shape (N, ...)")
@@ -191,11 +190,8 @@ def as_rows(name: str, value: Any) -> Any:
 
 def as_array(value: Any) -> Any:
     """Return `value` as an array; one of another library with NumPy's protocols is kept."""
-    if type(value) is np.ndarray or isinstance(value, np.ma.MaskedArray):
-        return value
-    if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray):
-        return value
-    return np.asarray(value)
+    kept = is_elsewhere(value) or isinstance(value, np.ma.MaskedArray)
+    return value if kept else np.asarray(value)
 
 
 def as_batch(name: str, value: Any, *, arrays: bool = True) -> Batch:

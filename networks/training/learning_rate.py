@@ -59,17 +59,15 @@ def learning_rate_range(
         If the rates do not increase, or a number is out of range.
     """
     caller = "learning_rate_range"
-    lowest, highest = (
-        as_number(lowest, f"{caller}: lowest"),
-        as_number(highest, f"{caller}: highest"),
-    )
+    lowest = as_number(lowest, f"{caller}: lowest")
+    highest = as_number(highest, f"{caller}: highest")
     steps = as_count(steps, f"{caller}: steps")
     if not 0 < lowest < highest or steps < 2:
         raise ValueError(
             f"{caller}: {steps} steps from {lowest} to {highest}, expected at least 2 steps from a "
             "positive number to a larger one"
         )
-    data = Batches(x, t, as_count(batch_size, f"{caller}: batch_size"), caller=caller)
+    data = Batches(x, t, batch_size, caller=caller)
     trial = copy.deepcopy(trainer)
     trial.schedule = None
     trial.net.train()

@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...layers.checks import as_count
 from ...layers.nested import leaves
 from ...layers.protocols import LayerLike, LossLike
 from ...layers.tree import layers_of
@@ -424,7 +423,6 @@ class Trainer:
         array or nested tuple of arrays
             The output of all rows.
         """
-        batch_size = as_count(batch_size, "Trainer.predict: batch_size")
         x = as_rows("Trainer.predict: x", x)
         data = Batches(x, x, batch_size, caller="Trainer.predict")
         home = home_of(layers_of(self.net))
