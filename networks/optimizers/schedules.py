@@ -99,11 +99,7 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     """
     lr, final = as_number(lr, "cosine: lr"), as_number(final, "cosine: final")
     steps = as_count(steps, "cosine: steps")
-
-    def schedule(step: int) -> float:
-        return final + (lr - final) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
-
-    return schedule
+    return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
@@ -162,10 +158,8 @@ def reduce_on_plateau(
         If a number is out of range; later, if the Trainer has a schedule.
     """
     name = "reduce_on_plateau"
-    factor, min_delta = (
-        as_number(factor, f"{name}: factor"),
-        as_number(min_delta, f"{name}: min_delta"),
-    )
+    factor = as_number(factor, f"{name}: factor")
+    min_delta = as_number(min_delta, f"{name}: min_delta")
     if not 0 < factor < 1:
         raise ValueError(f"{name}: factor is {factor}, expected a number between 0 and 1")
     patience = as_count(patience, f"{name}: patience")

@@ -122,11 +122,8 @@ class History:
             grid[0].set_yscale("log")
         for axes, (title, names) in zip(grid, panels, strict=True):
             for name in names:
-                axes.plot(self["step"], self[name], marker=".", label=_label(name))
+                label = "training loss" if name == "loss" else name.replace("_", " ")
+                axes.plot(self["step"], self[name], marker=".", label=label)
             axes.set(xlabel="step", ylabel=title)
             axes.legend()
         return figure
-
-
-def _label(name: str) -> str:
-    return "training loss" if name == "loss" else name.replace("_", " ")
