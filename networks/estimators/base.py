@@ -91,6 +91,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
                 self._minimize(x, t, weights)
             else:
                 self._train(x, t, weights)
+            self.net_.forget()
         except Exception:
             self.__dict__ = before  # a fitted estimator can still predict
             raise
@@ -133,7 +134,10 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _new_net(self, x: Array) -> None:
         """Make a new net in the dtype of `x`."""
-        self._rng = _generator(self.random_state)
+        seed: Any = self.random_state
+        if isinstance(seed, np.random.RandomState):  # draw from it
+            seed = seed.randint(2**32, dtype=np.uint32)
+        self._rng = np.random.default_rng(seed)
         if isinstance(self.net, Layer) or not (self.net is None or callable(self.net)):
             raise TypeError(
                 f"{type(self).__name__}: net is {self.net!r:.60}, expected a function "
@@ -239,7 +243,6 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             self._warn_not_converged("epochs")
         if state is not None:
             self.net_.load_state_dict(state)
-        self.net_.forget()
 
     def _hold_out(self, x: Array, t: Array, weights: Any) -> tuple[Array, Array, Any, Any]:
         """Return the rows to train on, and those of the validation, a part by `_rng`."""
@@ -270,7 +273,6 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = max(1, result.nit)
         if result.nit >= self.max_iter:
             self._warn_not_converged("iterations")
-        self.net_.forget()
 
     def _warn_not_converged(self, steps: str) -> None:
         warnings.warn(
@@ -294,10 +296,3 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    """Return a Generator of its own for a seed, for a RandomState, which is drawn from, or None."""
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**32, dtype=np.uint32)
-    return np.random.default_rng(random_state)

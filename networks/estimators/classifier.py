@@ -150,7 +150,10 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         array of shape (N,) or (N, K)
             Labels.
         """
-        return self._labels(self._outputs(X))
+        outputs = self._outputs(X)
+        if self._several:
+            return (outputs > 0).astype(int)
+        return self.classes_[outputs.argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the probability of each class by softmax, or of each label by sigmoid.
@@ -210,11 +213,6 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     def _default_loss(self) -> Layer:
         return BinaryCrossEntropyLoss() if self._several else CrossEntropyLoss()
-
-    def _labels(self, outputs: Array) -> Array:
-        if self._several:
-            return (outputs > 0).astype(int)
-        return self.classes_[outputs.argmax(axis=1)]
 
     def _score(self, x: Array, t: Array, weights: Any) -> float:
         outputs = self._predict_rows(x)
