@@ -17,6 +17,7 @@ from .checks import as_number, as_positive
 from .half import wide
 from .nested import leaves
 from .protocols import LossLike
+from .tree import is_layer
 from .undeclared import check_declared
 
 
@@ -264,7 +265,7 @@ class SumLoss(Loss):
         if not losses:
             raise ValueError("SumLoss: got no losses, expected one for each output")
         for loss in losses:
-            if isinstance(loss, type) or not hasattr(loss, "backward"):
+            if not is_layer(loss):
                 raise TypeError(
                     f"SumLoss: a loss is {loss!r:.60}, expected an instance of each, such as "
                     "SumLoss(MSELoss(), CrossEntropyLoss())"

@@ -51,7 +51,7 @@ def layers_in(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def walk(layer: LayerLike, place: str = "") -> Iterator[tuple[str, Any]]:
+def walk(layer: LayerLike) -> Iterator[tuple[str, Any]]:
     """Yield the place and the layer, itself first, of all layers below it, each once."""
     seen: set[int] = set()
 
@@ -62,7 +62,7 @@ def walk(layer: LayerLike, place: str = "") -> Iterator[tuple[str, Any]]:
             for name, part in parts(layer).items():
                 yield from below(".".join(filter(None, (place, name))), part)
 
-    return below(place, layer)
+    return below("", layer)
 
 
 def layers_of(*layers: LayerLike) -> list[Any]:

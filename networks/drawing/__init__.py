@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from os import PathLike, fspath
 from os.path import splitext
 from typing import Any
 
+from ...layers.checks import arguments_of
 from ...layers.nested import at, leaves
 from ..function_stack import FunctionStack
 from ..graph import Graph
@@ -170,7 +170,7 @@ def _rename(values: list[Value], names: Any) -> None:
 def _input_names(net: Any, given: tuple[Any, ...]) -> list[str]:
     """Return the names of forward's arguments, of connect's in a Graph, else x, x1, x2, ..."""
     function = net.connect if isinstance(net, Graph) else net.forward
-    known = list(inspect.signature(function).parameters.values())[isinstance(net, Graph) :]
+    known = arguments_of(function)[isinstance(net, Graph) :]
     if len(known) >= len(given) and not any(p.kind is p.VAR_POSITIONAL for p in known):
         names = [p.name for p in known]
     else:

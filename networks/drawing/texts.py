@@ -44,7 +44,7 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.0f}" if "e+0" in text and abs(value) < 1e7 else text
 
 
-def full(data: Any, most: int = 16) -> str:
+def full(data: Any, most: int) -> str:
     """Return all the digits, or of an array of more than `most` numbers the first and last."""
     if data is None:
         return "none"
