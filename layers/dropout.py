@@ -42,20 +42,18 @@ class Dropout(Layer):
 
     def forward(self, x: Any) -> Array:
         x = self.as_input(x)
-        self.x_shape = x.shape
-        self.mask = self._draw(x) if self.training else None
-        return x if self.mask is None else x * self.mask
+        self.x_shape, self.mask = x.shape, None
+        if not self.training:
+            return x
+        n, *lengths = self._units(x.shape)  # drawn with the batch last, as images lie in memory
+        kept = self.rng.random((*lengths, n), dtype=np.float32) >= self.rate
+        kept = np.asarray(kept, like=x)
+        self.mask = np.moveaxis(np.multiply(kept, 1 / (1 - self.rate), dtype=x.dtype), -1, 0)
+        return x * self.mask
 
     def backward(self, dout: Any) -> Array:
         dout = self.as_dout(dout, self.x_shape)
         return dout if self.mask is None else dout * self.mask
-
-    def _draw(self, x: Array) -> Array:
-        """Return a new mask for `x`, drawn with the batch last, as images lie in memory."""
-        n, *lengths = self._units(x.shape)
-        kept = self.rng.random((*lengths, n), dtype=np.float32) >= self.rate
-        kept = np.asarray(kept, like=x)
-        return np.moveaxis(np.multiply(kept, 1 / (1 - self.rate), dtype=x.dtype), -1, 0)
 
     def _units(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of what is dropped as one."""
