@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterator
-from functools import reduce
+from functools import cache, reduce
 from operator import add
 from types import MethodType
 from typing import Any
@@ -148,6 +148,19 @@ def is_trained(layer: LayerLike) -> bool:
         if own:
             return True
     return any(is_trained(part) for part in parts(layer).values())
+
+
+@cache
+def nearest_backward(kind: type) -> str:
+    """Return "backward_params" or "backward", whichever comes first in the bases of a class.
+
+    Training calls it: if a subclass defines its own ``backward``, that is called.
+    """
+    for cls in kind.__mro__:
+        for name in ("backward_params", "backward"):
+            if name in vars(cls):
+                return name
+    return "backward"  # perhaps by __getattr__
 
 
 def set_zero_grads(layer: LayerLike) -> None:

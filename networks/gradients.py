@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
-from functools import cache
 from math import isfinite
 from numbers import Real
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from ..layers.base import Array, Layer
 from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike, LossLike
-from ..layers.tree import label, layers_of, params_and_grads, set_zero_grads
+from ..layers.tree import label, layers_of, nearest_backward, params_and_grads, set_zero_grads
 from ..layers.undeclared import Watch
 
 
@@ -129,23 +128,10 @@ def as_result(what: str, value: Any) -> float:
 
 
 def params_only(layer: Any) -> Any:
-    """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``.
-
-    The one that comes first in the class's bases counts: if a subclass defines its own
-    ``backward``, it is called.
-    """
+    """Return ``layer.backward_params``, which leaves out dx, or else ``layer.backward``."""
     if "backward" in getattr(layer, "__dict__", ()):
         return layer.backward
-    return getattr(layer, _nearer(type(layer)))  # type: ignore[arg-type]  # a class is hashable
-
-
-@cache
-def _nearer(kind: type) -> str:
-    for cls in kind.__mro__:
-        for name in ("backward_params", "backward"):
-            if name in vars(cls):
-                return name
-    return "backward"  # perhaps by __getattr__
+    return getattr(layer, nearest_backward(type(layer)))  # type: ignore[arg-type]  # is hashable
 
 
 def backward_of(layer: LayerLike, dout: Any) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from ..base import Array
 from ..nested import at, leaves, map_leaves
 from ..protocols import LayerLike
-from ..tree import layers_of, params_and_grads, walk
+from ..tree import layers_of, nearest_backward, params_and_grads, walk
 from ..undeclared import Watch, check_declared
 from .claims import Claim, element, input_claims, is_float, numbers, parameter_claims, title
 from .errors import GradientError
@@ -125,18 +125,12 @@ def check_backward_params(seen: Observation) -> None:
     Each gets the dout that comes to its backward. The copy that was observed is used up.
     """
     for place, part in list(walk(seen.copy.layer)):
-        if _offers(type(part)):
+        kind: Any = type(part)
+        if nearest_backward(kind) == "backward_params":  # which training calls
             place = f"{place}." if place else ""
-            part.__class__ = _comparing(type(part), f"{seen.title}: {place}backward_params")
+            part.__class__ = _comparing(kind, f"{seen.title}: {place}backward_params")
     seen.copy.forward(*seen.inputs)
     seen.copy.backward(seen.dout)
-
-
-def _offers(kind: type) -> bool:
-    """Whether training calls its backward_params: no class before it in the bases has backward."""
-    names = ("backward_params", "backward")
-    found = (name for cls in kind.__mro__ for name in names if name in vars(cls))
-    return next(found, "") == "backward_params"
 
 
 def _comparing(kind: Any, name: str) -> type:
