@@ -17,27 +17,7 @@ from .tree import state as state_of
 def matched_state(
     layer: Any, state: Mapping[str, ArrayLike], partial: bool = False
 ) -> dict[str, Array]:
-    """Return the new value of each array of a layer by name, checked.
-
-    Parameters
-    ----------
-    layer : Layer
-        It stays as it is.
-    state : dict of str to array
-        New values by name.
-    partial : bool, default False
-        Leave out what does not match in name and shape.
-
-    Returns
-    -------
-    dict of str to array
-        What `Layer.load_state_dict` copies into the layer's own arrays.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As by `Layer.load_state_dict`.
-    """
+    """Return what `Layer.load_state_dict` copies, or raise its errors; the layer stays as it is."""
     mine, name = state_of(layer), type(layer).__name__
     if not isinstance(state, Mapping):
         raise TypeError(

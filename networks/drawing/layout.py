@@ -79,21 +79,10 @@ class Layout:
 
 
 def place(items: Sequence[Item], lines: Sequence[Line], width: float) -> Layout:
-    """Give all items their places; their columns are set already.
+    """Give the nodes of each column their places, and a line a lane in each column it passes.
 
-    Parameters
-    ----------
-    items : sequence of Item
-        The nodes, in the order in which they stand in a column at first.
-    lines : sequence of Line
-        What connects them, from lower to higher columns.
-    width : float
-        What a row may be wide before it is broken.
-
-    Returns
-    -------
-    Layout
-        With a lane for each column that a line passes.
+    `items` stand in their columns in this order at first; `lines` lead to higher columns. A row is
+    broken before it is wider than `width`.
     """
     columns: list[list[Item]] = [[] for _ in range(max(i.column for i in items) + 1)]
     for item in items:

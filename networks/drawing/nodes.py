@@ -47,15 +47,8 @@ def nodes_and_edges(
 ) -> tuple[list[Node], list[Edge]]:
     """Return what to draw: nodes in their columns, and the values between them.
 
-    Parameters
-    ----------
-    stack : FunctionStack
-        The calls, run back or not.
-    results : Value or nested tuple of Value
-        What is an output even where a call uses it too. Values that no call uses are outputs
-        anyway.
-    douts : number, array or nested tuple
-        The gradients of the results.
+    The values `results`, of gradients `douts`, are outputs even where a call uses them too; values
+    that no call uses are outputs anyway.
     """
     uses: dict[int, list[tuple[Node, int, Any]]] = {id(value): [] for value in stack.values}
     made: dict[int, tuple[Node, int]] = {}

@@ -11,13 +11,7 @@ from ..sequential import Branch, Parallel, Sequential
 
 
 class Unrolled(FunctionStack):
-    """A function stack on which nets are pushed layer by layer, down to a depth.
-
-    Parameters
-    ----------
-    depth : int or None
-        Nets within as many nets are one call each; None unrolls them all.
-    """
+    """A function stack on which nets are pushed layer by layer, but within `depth` nets as one."""
 
     def __init__(self, depth: int | None) -> None:
         super().__init__()

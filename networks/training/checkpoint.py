@@ -26,15 +26,7 @@ _OLD_FORMAT = 2  # before layers declared their names
 
 
 def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Check before a training that `save_training` will be able to save it.
-
-    Raises
-    ------
-    TypeError
-        If the optimizer has no ``state_dict`` or no ``load_state_dict``.
-    OSError
-        If `path` cannot be written.
-    """
+    """Raise TypeError or OSError if `save_training` would not be able to save a training."""
     for name in ("state_dict", "load_state_dict"):
         if not callable(getattr(trainer.optimizer, name, None)):
             raise TypeError(
@@ -45,20 +37,7 @@ def check_can_save(path: str | PathLike[str], trainer: Trainer) -> None:
 
 
 def save_training(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Write the state of `trainer` to `path`.
-
-    That is the state of the net, the loss and the optimizer, the history, the position within a
-    `fit`, and every `numpy.random.Generator` of every rank: `trainer.rng` and those in attributes,
-    lists, tuples and dicts of net, loss, optimizer, schedule or penalty, at any depth. Not saved
-    are the data, the options, and what a function or the transform of a `fit` stores itself.
-
-    Raises
-    ------
-    TypeError, OSError
-        As by `check_can_save`.
-    ValueError
-        If an array of a state holds Python objects.
-    """
+    """Write the state of `trainer`, with the Generators of every rank: see `Trainer.save`."""
     generators = generators_of(trainer)[1]
     states = trainer.ranks.gather([bits.state for bits in generators])
     trainer.ranks.first(lambda: _write(path, trainer, states))
@@ -95,13 +74,7 @@ def _write(path: str | PathLike[str], trainer: Trainer, generators: list[list[An
 
 
 def load_training(path: str | PathLike[str], trainer: Trainer) -> None:
-    """Set `trainer` to the state in `path`.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or does not match; then nothing has changed.
-    """
+    """Set `trainer` to the state in `path`: see `Trainer.resume`."""
     arrays = trainer.ranks.first(lambda: read_npz(path))
     try:
         saved = _Saved(arrays)

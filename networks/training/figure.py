@@ -10,13 +10,7 @@ if TYPE_CHECKING:
 
 
 def new_figure(caller: str, width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches, not registered with pyplot.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
+    """Return an empty figure of this size in inches, not registered with pyplot."""
     try:  # here, since it is slow
         from matplotlib.figure import Figure
     except ImportError as error:

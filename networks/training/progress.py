@@ -7,17 +7,7 @@ from typing import Any
 
 
 class Progress:
-    """Writes to stderr, or nowhere.
-
-    Parameters
-    ----------
-    enabled : bool
-        False: nothing is written.
-    total : int or None
-        Total number of steps, if known.
-    unit : str
-        Name of a step.
-    """
+    """Writes to stderr if `enabled`: a bar of `total` steps, if known, called `unit`, or lines."""
 
     def __init__(self, enabled: bool, total: int | None, unit: str) -> None:
         self.enabled = enabled and sys.stderr is not None

@@ -16,13 +16,9 @@ _CLOSED = (type, ModuleType, FunctionType, MethodType)
 
 
 def generators_within(roots: Mapping[str, Any]) -> dict[str, np.random.BitGenerator]:
-    """Find the Generators in the attributes of some objects and of the layers below them.
+    """Find the Generators in attributes of some objects and of the layers below them, at any depth.
 
-    Returns
-    -------
-    dict of str to numpy.random.BitGenerator
-        By place, such as ``net.1.rng``; their ``state`` can be read and set. One that occurs at
-        two places is found at both.
+    They are found by place, such as ``net.1.rng``; one that occurs at two places at both.
     """
     found: dict[str, np.random.BitGenerator] = {}
     seen: set[int] = set()
@@ -54,13 +50,7 @@ def _search(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, np.ra
 
 
 class Rewind:
-    """Saves the buffers and Generators of some layers, to restore them after an error.
-
-    Parameters
-    ----------
-    layers : list of layers
-        All that run: `layers_of` a net and its loss.
-    """
+    """Saves the buffers and Generators of all layers that run, to restore them after an error."""
 
     def __init__(self, layers: list[Any]) -> None:
         self.buffers = []
