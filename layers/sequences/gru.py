@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from ..activations import sigmoid
-from ..base import Array, Layer
+from ..base import Array
 from ..checks import as_parameter
 from ..half import total
-from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
+from .steps import Recurrent, batch_major, check_weights, initial_states, split_dout, time_major
 
 
-class GRU(Layer):
+class GRU(Recurrent):
     """``h_t = (1 - z) n + z h_{t-1}``, with a new state n and two gates from x_t and h_{t-1}.
 
     With ``a = x_t @ Wx + bx`` and ``u = h_{t-1} @ Wh + bh``, each r, z, n side by side:
@@ -57,6 +56,7 @@ class GRU(Layer):
     """
 
     param_names = ("Wx", "Wh", "bx", "bh")
+    first_biases = (0, 0, 0)
 
     def __init__(
         self,
@@ -71,39 +71,6 @@ class GRU(Layer):
         self.bx, self.bh = as_parameter(bx, "GRU: bx"), as_parameter(bh, "GRU: bh")
         check_weights("GRU", 3, self.Wx, self.Wh, bx=self.bx, bh=self.bh)
         self.return_state = return_state
-
-    @classmethod
-    def random(
-        cls,
-        inputs: int,
-        hidden: int,
-        rng: np.random.Generator,
-        *,
-        init: Initializer = xavier_uniform,
-        dtype: DTypeLike = np.float32,
-        return_state: bool = False,
-    ) -> Self:
-        """Return a layer whose Wx and Wh are drawn by `init`; bx and bh are zero.
-
-        Parameters
-        ----------
-        inputs, hidden : int
-            Lengths D and H.
-        rng : numpy.random.Generator
-            Source of the random numbers.
-        init : Initializer, default xavier_uniform
-            Distribution of Wx and Wh.
-        dtype : dtype, default float32
-            Dtype of the arrays.
-        return_state : bool, default False
-            As for the class.
-        """
-        Wx, Wh = draw_weights("GRU.random", 3, inputs, hidden, rng, init, dtype)
-        return cls(Wx, Wh, np.zeros_like(Wh[0]), np.zeros_like(Wh[0]), return_state=return_state)
-
-    def expects(self, shape: tuple[int, ...]) -> str:
-        D = len(self.Wx)
-        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None) -> Any:
         x = time_major(self.as_input(x))
@@ -157,6 +124,3 @@ class GRU(Layer):
         self.dWx, self.dbx = x.reshape(steps * n, len(self.Wx)).T @ da, total(da, 0)
         self.dWh, self.dbh = h[:-1].reshape(steps * n, H).T @ du, total(du, 0)
         return da, dh
-
-    def __repr__(self) -> str:
-        return f"GRU({len(self.Wx)} -> {len(self.Wh)})"

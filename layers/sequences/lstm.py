@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from ..activations import sigmoid
-from ..base import Array, Layer
+from ..base import Array
 from ..checks import as_parameter
-from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout
+from .steps import Recurrent, batch_major, check_weights, initial_states, split_dout
 
 
-class LSTM(Layer):
+class LSTM(Recurrent):
     """``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``, with four gates from x_t and h_{t-1}.
 
     ``a_t = x_t @ Wx + h_{t-1} @ Wh + b`` holds the gates side by side: ``i = sigmoid(a_i)``,
@@ -58,9 +57,13 @@ class LSTM(Layer):
     ``z_t = (x_t, h_{t-1}, 1)`` is kept side by side in memory, so that ``a_t`` is one product, with
     Wx, Wh and b one below the other, and all their gradients are one product over all steps. There
     the gates are in the order i, f, o, g: the three sigmoids are computed as one.
+
+    `random` sets b to 0, but to 1 for the forget gate. Jozefowicz, Zaremba, Sutskever (2015),
+    https://proceedings.mlr.press/v37/jozefowicz15.html
     """
 
     param_names = ("Wx", "Wh", "b")
+    first_biases = (0, 1, 0, 0)  # at first the layer remembers
 
     def __init__(
         self, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike, *, return_state: bool = False
@@ -69,44 +72,6 @@ class LSTM(Layer):
         self.b = as_parameter(b, "LSTM: b")
         check_weights("LSTM", 4, self.Wx, self.Wh, b=self.b)
         self.return_state = return_state
-
-    @classmethod
-    def random(
-        cls,
-        inputs: int,
-        hidden: int,
-        rng: np.random.Generator,
-        *,
-        init: Initializer = xavier_uniform,
-        dtype: DTypeLike = np.float32,
-        return_state: bool = False,
-    ) -> Self:
-        """Return a layer whose Wx and Wh are drawn by `init`.
-
-        b is zero, but 1 for the forget gate: at first the layer remembers. Jozefowicz, Zaremba,
-        Sutskever (2015), https://proceedings.mlr.press/v37/jozefowicz15.html
-
-        Parameters
-        ----------
-        inputs, hidden : int
-            Lengths D and H.
-        rng : numpy.random.Generator
-            Source of the random numbers.
-        init : Initializer, default xavier_uniform
-            Distribution of Wx and Wh.
-        dtype : dtype, default float32
-            Dtype of the arrays.
-        return_state : bool, default False
-            As for the class.
-        """
-        Wx, Wh = draw_weights("LSTM.random", 4, inputs, hidden, rng, init, dtype)
-        b, H = np.zeros_like(Wh[0]), len(Wh)
-        b[H : 2 * H] = 1
-        return cls(Wx, Wh, b, return_state=return_state)
-
-    def expects(self, shape: tuple[int, ...]) -> str:
-        D = len(self.Wx)
-        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None, c0: Any = None) -> Any:
         x = self.as_input(x)
@@ -166,9 +131,6 @@ class LSTM(Layer):
         dW = z[:-1].reshape(len(da), z.shape[-1]).T @ da
         self.dWx, self.dWh, self.db = dW[:D], dW[D:-1], dW[-1]
         return da, dh, dc
-
-    def __repr__(self) -> str:
-        return f"LSTM({len(self.Wx)} -> {len(self.Wh)})"
 
 
 def _gates(a: Array) -> Array:

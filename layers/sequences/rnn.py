@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
-from ..base import Array, Layer
+from ..base import Array
 from ..checks import as_parameter
 from ..half import total
-from ..initializers import Initializer, xavier_uniform
-from .steps import batch_major, check_weights, draw_weights, initial_states, split_dout, time_major
+from .steps import Recurrent, batch_major, check_weights, initial_states, split_dout, time_major
 
 
-class RNN(Layer):
+class RNN(Recurrent):
     """``h_t = tanh(x_t @ Wx + h_{t-1} @ Wh + b)``, for t from 1 to T.
 
     Backward goes from the last step to the first, with the gradient ``dh_t`` of ``h_t`` from above
@@ -47,6 +46,7 @@ class RNN(Layer):
     """
 
     param_names = ("Wx", "Wh", "b")
+    first_biases = (0,)
 
     def __init__(
         self, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike, *, return_state: bool = False
@@ -55,39 +55,6 @@ class RNN(Layer):
         self.b = as_parameter(b, "RNN: b")
         check_weights("RNN", 1, self.Wx, self.Wh, b=self.b)
         self.return_state = return_state
-
-    @classmethod
-    def random(
-        cls,
-        inputs: int,
-        hidden: int,
-        rng: np.random.Generator,
-        *,
-        init: Initializer = xavier_uniform,
-        dtype: DTypeLike = np.float32,
-        return_state: bool = False,
-    ) -> Self:
-        """Return a layer whose Wx and Wh are drawn by `init` and whose b is zero.
-
-        Parameters
-        ----------
-        inputs, hidden : int
-            Lengths D and H.
-        rng : numpy.random.Generator
-            Source of the random numbers.
-        init : Initializer, default xavier_uniform
-            Distribution of Wx and Wh.
-        dtype : dtype, default float32
-            Dtype of the arrays.
-        return_state : bool, default False
-            As for the class.
-        """
-        Wx, Wh = draw_weights("RNN.random", 1, inputs, hidden, rng, init, dtype)
-        return cls(Wx, Wh, np.zeros_like(Wh[0]), return_state=return_state)
-
-    def expects(self, shape: tuple[int, ...]) -> str:
-        D = len(self.Wx)
-        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
 
     def forward(self, x: Any, h0: Any = None) -> Any:
         x = time_major(self.as_input(x))
@@ -126,7 +93,3 @@ class RNN(Layer):
         self.dWh = h[:-1].reshape(rows.shape).T @ rows
         self.db = total(rows, 0)
         return da, dh
-
-    def __repr__(self) -> str:
-        D, H = self.Wx.shape
-        return f"RNN({D} -> {H})"

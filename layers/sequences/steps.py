@@ -1,4 +1,4 @@
-"""What the recurrent layers share: time-major memory, initial states, and checks.
+"""What the recurrent layers share: drawn weights, time-major memory, initial states, and checks.
 
 In memory the step comes first, so that the N rows of one step lie together; what users see is
 (N, T, D), a transposed view.
@@ -6,15 +6,66 @@ In memory the step comes first, so that the N rows of one step lie together; wha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..base import Array, Layer
 from ..checks import as_count, as_float_dtype, as_generator
-from ..initializers import Initializer
+from ..initializers import Initializer, xavier_uniform
 from ..nested import check_douts
+
+
+class Recurrent(Layer):
+    """What `RNN`, `LSTM` and `GRU` share: Wx and Wh, gates side by side, and inputs (N, T, D)."""
+
+    Wx: Array
+    Wh: Array
+    first_biases: ClassVar[tuple[float, ...]]  # of each gate, in `random`
+
+    @classmethod
+    def random(
+        cls,
+        inputs: int,
+        hidden: int,
+        rng: np.random.Generator,
+        *,
+        init: Initializer = xavier_uniform,
+        dtype: DTypeLike = np.float32,
+        return_state: bool = False,
+    ) -> Self:
+        """Return a layer whose Wx and Wh are drawn by `init`, with the fans of one gate.
+
+        Biases are zero, but 1 for the forget gate of an `LSTM`.
+
+        Parameters
+        ----------
+        inputs, hidden : int
+            Lengths D and H.
+        rng : numpy.random.Generator
+            Source of the random numbers.
+        init : Initializer, default xavier_uniform
+            Distribution of Wx and Wh.
+        dtype : dtype, default float32
+            Dtype of the arrays.
+        return_state : bool, default False
+            As for the class.
+        """
+        name, width = f"{cls.__name__}.random", len(cls.first_biases)
+        D, H = as_count(inputs, f"{name}: inputs"), as_count(hidden, f"{name}: hidden")
+        rng, dtype = as_generator(rng, f"{name}: rng"), as_float_dtype(dtype, f"{name}: dtype")
+        Wx = init((D, width * H), D, H, rng, dtype)
+        Wh = init((H, width * H), H, H, rng, dtype)
+        biases = [np.repeat(np.array(cls.first_biases, Wh.dtype), H) for _ in cls.param_names[2:]]
+        return cls(Wx, Wh, *biases, return_state=return_state)  # type: ignore[call-arg]
+
+    def expects(self, shape: tuple[int, ...]) -> str:
+        D = len(self.Wx)
+        return "" if len(shape) == 3 and shape[1] and shape[2] == D else f"(N, T, {D})"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.Wx)} -> {len(self.Wh)})"
 
 
 def time_major(x: Array) -> Array:
@@ -51,15 +102,6 @@ def split_dout(layer: Layer, dout: Any, hs: Array, states: int) -> list[Array]:
     check_douts(layer, douts, 1 + states)
     dhs = layer.as_dout(douts[0], (n, steps, hidden))
     return [dhs.swapaxes(0, 1), *(layer.as_dout(dstate, (n, hidden)) for dstate in douts[1:])]
-
-
-def draw_weights(
-    owner: str, gates: int, inputs: Any, hidden: Any, rng: Any, init: Initializer, dtype: DTypeLike
-) -> tuple[Array, Array]:
-    """Return Wx (D, gates H) and Wh (H, gates H), drawn by `init` with the fans of one gate."""
-    D, H = as_count(inputs, f"{owner}: inputs"), as_count(hidden, f"{owner}: hidden")
-    rng, dtype = as_generator(rng, f"{owner}: rng"), as_float_dtype(dtype, f"{owner}: dtype")
-    return init((D, gates * H), D, H, rng, dtype), init((H, gates * H), H, H, rng, dtype)
 
 
 def check_weights(owner: str, gates: int, Wx: Array, Wh: Array, **biases: Array) -> None:
