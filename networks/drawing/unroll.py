@@ -42,20 +42,15 @@ def _parallel(net: Any, stack: Unrolled, inputs: Any) -> Any:
     return tuple(outs) if len(outs) != 1 else outs[0]
 
 
-def _branch(layer: Any, stack: Unrolled, inputs: Any) -> Any:
-    value = inputs if len(inputs) != 1 else inputs[0]
-    return (value,) * layer.n if layer.n > 1 else value
-
-
-def _identity(layer: Any, stack: Unrolled, inputs: Any) -> Any:
-    return inputs if len(inputs) != 1 else inputs[0]
+def _passing(layer: Any, stack: Unrolled, inputs: Any) -> Any:
+    return layer.forward(*inputs)  # it takes values of a stack as it takes any
 
 
 _WAYS = {
     Sequential: _sequential,
     Parallel: _parallel,
-    Branch: _branch,
-    Identity: _identity,
+    Branch: _passing,
+    Identity: _passing,
     Graph: connected,
 }
 

@@ -212,15 +212,10 @@ def _(layer: Dropout, graph: OnnxGraph, x: str) -> Any:
     return graph.real(x)
 
 
-@onnx_operators.register
-def _(layer: Identity, graph: OnnxGraph, *inputs: Any) -> Any:
-    return inputs if len(inputs) != 1 else inputs[0]
-
-
-@onnx_operators.register
-def _(layer: Branch, graph: OnnxGraph, *inputs: Any) -> Any:
-    value = inputs if len(inputs) != 1 else inputs[0]
-    return (value,) * layer.n if layer.n > 1 else value
+@onnx_operators.register(Identity)
+@onnx_operators.register(Branch)
+def _(layer: Identity | Branch, graph: OnnxGraph, *inputs: Any) -> Any:
+    return layer.forward(*inputs)  # it takes names as it takes any values
 
 
 @onnx_operators.register
@@ -233,7 +228,7 @@ def _(net: Sequential, graph: OnnxGraph, *inputs: Any) -> Any:
 
 @onnx_operators.register
 def _(net: DataParallel, graph: OnnxGraph, *inputs: Any) -> Any:
-    return graph.write(net.layers, inputs if len(inputs) != 1 else inputs[0])
+    return graph.write(net.layers, inputs)
 
 
 @onnx_operators.register
