@@ -68,11 +68,9 @@ class Gap:
 
 @dataclass
 class Layout:
-    """The columns, the gaps between them, and the rows into which they are wrapped."""
+    """The gaps between the columns, and where the page puts them."""
 
-    columns: list[list[Item]]
     gaps: list[Gap]
-    rows: list[range]
     shifts: list[float]  # of each column, down the page
     width: float
     height: float
@@ -256,7 +254,7 @@ def _set_widths(columns: list[list[Item]], lines: Sequence[Line], width: float) 
             item.y += top - high
         shifts += [top - high] * len(row)
         top += low - high + 3 * GAP
-    return Layout(columns, gaps, rows, shifts, right, top - 3 * GAP)
+    return Layout(gaps, shifts, right, top - 3 * GAP)
 
 
 def _rows(steps: list[float], may_start: list[bool], width: float) -> list[range]:

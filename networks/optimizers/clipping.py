@@ -55,7 +55,11 @@ def global_norm(grads: Sequence[Array]) -> float:
     """
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if not math.isfinite(norm):
-        _check_finite(grads)
+        for k, g in enumerate(grads):
+            wrong = np.argwhere(~np.isfinite(g))
+            if len(wrong):
+                place = tuple(map(int, wrong[0]))
+                raise FloatingPointError(f"clip_gradients: gradient {k} is {g[place]} at {place}")
         norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads))
     return norm
 
@@ -82,11 +86,3 @@ def clip_values(grads: Sequence[Array], max_value: float) -> list[Array]:
     """
     max_value = as_positive(max_value, "clip_values: max_value")
     return [np.clip(g, -max_value, max_value) for g in grads]
-
-
-def _check_finite(grads: Sequence[Array]) -> None:
-    for k, g in enumerate(grads):
-        wrong = np.argwhere(~np.isfinite(g))
-        if len(wrong):
-            place = tuple(map(int, wrong[0]))
-            raise FloatingPointError(f"clip_gradients: gradient {k} is {g[place]} at {place}")

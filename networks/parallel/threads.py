@@ -91,7 +91,9 @@ class DataParallel(Network):
     def _backward(self, dout: Any, method: Callable[[Any], Callable[[Any], Any]]) -> Any:
         dout = self._like(self.y, dout)
         dinputs = self._each(lambda share: method(share.net)(share.of(dout)))
-        _sum_gradients(self.shares)
+        if len(self.shares) > 1:
+            for layers in _layer_by_layer(self.shares):
+                tree.assign_summed_grads(layers[0], [*layers])
         return _joined(dinputs)
 
     def _split(self, inputs: tuple[Any, ...]) -> list[_Share]:
@@ -280,13 +282,6 @@ def _grads(layer: LayerLike) -> list[Array]:
     if hasattr(layer, "param_names"):
         return [grad for n in layer.param_names if (grad := vars(layer).get(f"d{n}")) is not None]
     return list(getattr(layer, "grads", ()))
-
-
-def _sum_gradients(shares: Sequence[_Share]) -> None:
-    """Make the gradients of the first share's net those of the whole batch."""
-    if len(shares) > 1:
-        for layer, *others in _layer_by_layer(shares):
-            tree.assign_summed_grads(layer, [layer, *others])
 
 
 def _average_buffers(shares: Sequence[_Share]) -> None:
