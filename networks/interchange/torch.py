@@ -124,55 +124,29 @@ def torch_names(layer: Any) -> dict[str, str]:
 
 
 @torch_names.register
-def _(layer: MatMul) -> dict[str, str]:
-    return {"W": "weight.T"}
-
-
-@torch_names.register
 def _(layer: Affine) -> dict[str, str]:
     return {"W": "weight" if layer.transposed else "weight.T", "b": "bias"}
 
 
-@torch_names.register(Convolution)
-@torch_names.register(ConvolutionTranspose)
-def _(layer: LayerLike) -> dict[str, str]:
-    return {"W": "weight", "b": "bias"}
-
-
-@torch_names.register(LayerNorm)
-@torch_names.register(GroupNorm)
-def _(layer: LayerLike) -> dict[str, str]:
-    return {"gamma": "weight", "beta": "bias"}
-
-
-@torch_names.register
-def _(layer: BatchNorm) -> dict[str, str]:
-    averages = {"running_mean": "running_mean", "running_var": "running_var"}
-    return {"gamma": "weight", "beta": "bias", **averages}
-
-
-@torch_names.register(Embedding)
-@torch_names.register(PositionalEmbedding)
-def _(layer: LayerLike) -> dict[str, str]:
-    return {"W": "weight"}
-
-
-@torch_names.register(RNN)
-@torch_names.register(LSTM)
-def _(layer: LayerLike) -> dict[str, str]:
-    return {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T", "b": "bias_ih_l0 + bias_hh_l0"}
-
-
-@torch_names.register
-def _(layer: GRU) -> dict[str, str]:
-    biases = {"bx": "bias_ih_l0", "bh": "bias_hh_l0"}
-    return {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T", **biases}
-
-
-@torch_names.register
-def _(layer: SelfAttention) -> dict[str, str]:
-    inside = {"W": "in_proj_weight.T", "b": "in_proj_bias"}
-    return {**inside, "Wo": "out_proj.weight.T", "bo": "out_proj.bias"}
+_AVERAGES = {"running_mean": "running_mean", "running_var": "running_var"}
+_RECURRENT = {"Wx": "weight_ih_l0.T", "Wh": "weight_hh_l0.T"}
+for _kinds, _names in {
+    (MatMul,): {"W": "weight.T"},
+    (Convolution, ConvolutionTranspose): {"W": "weight", "b": "bias"},
+    (LayerNorm, GroupNorm): {"gamma": "weight", "beta": "bias"},
+    (BatchNorm,): {"gamma": "weight", "beta": "bias", **_AVERAGES},
+    (Embedding, PositionalEmbedding): {"W": "weight"},
+    (RNN, LSTM): {**_RECURRENT, "b": "bias_ih_l0 + bias_hh_l0"},
+    (GRU,): {**_RECURRENT, "bx": "bias_ih_l0", "bh": "bias_hh_l0"},
+    (SelfAttention,): {
+        "W": "in_proj_weight.T",
+        "b": "in_proj_bias",
+        "Wo": "out_proj.weight.T",
+        "bo": "out_proj.bias",
+    },
+}.items():
+    for _kind in _kinds:
+        torch_names.register(_kind, lambda layer, names=_names: dict(names))
 
 
 class Module(NamedTuple):
