@@ -21,7 +21,6 @@ from ...layers import (
     SelfAttention,
     Slice,
 )
-from ...layers.base import Array
 from .onnx_graph import OnnxGraph, onnx_operators
 
 END = np.iinfo(np.int64)  # beyond either end of an axis
@@ -40,24 +39,18 @@ def _(layer: PositionalEmbedding, graph: OnnxGraph, x: str) -> Any:
 
 @onnx_operators.register
 def _(layer: RNN, graph: OnnxGraph, x: str, *states: str) -> Any:
-    H = len(layer.Wh)
-    Wx, Wh, b = (graph.add("Transpose", array) for array in (layer.Wx, layer.Wh, layer.b))
-    return _recurrent("RNN", layer, graph, x, Wx, Wh, b, np.zeros(H), states)
+    return _recurrent("RNN", layer, graph, x, states, [0])
 
 
 @onnx_operators.register
 def _(layer: LSTM, graph: OnnxGraph, x: str, *states: str) -> Any:
-    H, order = len(layer.Wh), [0, 3, 1, 2]  # i, o, f, g
-    Wx, Wh, b = (_gates(graph, array, H, order) for array in (layer.Wx, layer.Wh, layer.b))
-    return _recurrent("LSTM", layer, graph, x, Wx, Wh, b, np.zeros(4 * H), states)
+    return _recurrent("LSTM", layer, graph, x, states, [0, 3, 1, 2])  # i, o, f, g
 
 
 @onnx_operators.register
 def _(layer: GRU, graph: OnnxGraph, x: str, *states: str) -> Any:
-    H, order = len(layer.Wh), [1, 0, 2]  # z, r, n
-    arrays = layer.Wx, layer.Wh, layer.bx, layer.bh
-    Wx, Wh, bx, bh = (_gates(graph, array, H, order) for array in arrays)
-    return _recurrent("GRU", layer, graph, x, Wx, Wh, bx, bh, states, linear_before_reset=1)
+    order = [1, 0, 2]  # z, r, n
+    return _recurrent("GRU", layer, graph, x, states, order, linear_before_reset=1)
 
 
 @onnx_operators.register
@@ -128,34 +121,33 @@ def _(layer: GaussianKL, graph: OnnxGraph, mean: str, log_var: str) -> Any:
     return graph.add("Mul", graph.add("ReduceSum", terms, [1], keepdims=0), 0.5)
 
 
-def _gates(graph: OnnxGraph, array: Array, hidden: int, order: list[int]) -> str:
-    """Write the weights of a recurrent layer, a gate of `hidden` rows each, in ONNX's order."""
-    places = np.concatenate([np.arange(hidden) + gate * hidden for gate in order])
-    return graph.add("Gather", graph.add("Transpose", array), places)
-
-
 def _recurrent(
     op: str,
     layer: Any,
     graph: OnnxGraph,
     x: str,
-    Wx: str,
-    Wh: str,
-    bx: Any,
-    bh: Any,
     states: tuple[str, ...],
+    order: list[int],
     **attributes: Any,
 ) -> Any:
-    """Write a recurrent operator, whose arrays have an axis for directions, here one."""
-    Wx, Wh, b = (
-        graph.add("Unsqueeze", array, [0])
-        for array in (Wx, Wh, graph.add("Concat", bx, bh, axis=0))
-    )
+    """Write a recurrent operator, with the gates in ONNX's `order`.
+
+    Its arrays have an axis for directions, here one, and a row for each unit of each gate.
+    """
+    H = len(layer.Wh)
+    arrays = [graph.add("Transpose", getattr(layer, name)) for name in layer.param_names]
+    if len(order) > 1:
+        places = np.concatenate([np.arange(H) + gate * H for gate in order])
+        arrays = [graph.add("Gather", rows, places) for rows in arrays]
+    Wx, Wh, *biases = arrays
+    bx, bh = biases if len(biases) == 2 else (*biases, np.zeros(len(order) * H))
+    b = graph.add("Concat", bx, bh, axis=0)
+    Wx, Wh, b = (graph.add("Unsqueeze", array, [0]) for array in (Wx, Wh, b))
     inputs = [graph.add("Transpose", graph.real(x), perm=[1, 0, 2]), Wx, Wh, b]
     if states:
         inputs += ["", *(graph.add("Unsqueeze", graph.real(state), [0]) for state in states)]
     outputs = 3 if op == "LSTM" else 2
-    hs, *last = graph.add(op, *inputs, outputs=outputs, hidden_size=len(layer.Wh), **attributes)
+    hs, *last = graph.add(op, *inputs, outputs=outputs, hidden_size=H, **attributes)
     hs = graph.add("Transpose", graph.add("Squeeze", hs, [1]), perm=[1, 0, 2])
     if not layer.return_state:
         return hs
