@@ -72,7 +72,6 @@ def nodes_and_edges(
     ends: dict[int, list[Any]] = {}
     for (_, value), (_, dout) in zip(leaves(results), leaves(douts), strict=True):
         ends.setdefault(id(value), []).append(dout)
-    edges: list[Edge] = []
     for value in stack.values:
         if id(value) not in made:  # an input
             near = min((node.column for node, _, _ in uses[id(value)]), default=1)
@@ -88,9 +87,7 @@ def nodes_and_edges(
             node.above, node.below, node.column = 9, 9, start.column + 1
             uses[id(value)].append((node, 0, dout))
             sinks.append(node)
-    for value in stack.values:
-        edges.append(_edge(value, *made[id(value)], uses[id(value)]))
-        edges[-1].most = most
+    edges = [_edge(value, *made[id(value)], uses[id(value)], most) for value in stack.values]
     _set_ports(edges, calls)
     return [*sources, *(node for _, node in calls), *sinks], edges
 
@@ -106,8 +103,10 @@ def _move_to_users(
             node.column = max(node.column, min(users) - 1)
 
 
-def _edge(value: Value, start: Node, port: int, uses: list[tuple[Node, int, Any]]) -> Edge:
-    edge = Edge(start, float(port), value=value)
+def _edge(
+    value: Value, start: Node, port: int, uses: list[tuple[Node, int, Any]], most: int
+) -> Edge:
+    edge = Edge(start, float(port), value=value, most=most)
     edge.forward, edge.backward = forward_lines(value.data), backward_lines(value.grad)
     edge.label = _width(edge.forward + edge.backward)
     for node, k, gradient in uses:

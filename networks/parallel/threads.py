@@ -246,7 +246,7 @@ def _copy(net: Any, number: int) -> Any:
     gradients, Generators and helpers of other classes are its own.
     """
     twin = tree.twin(net)
-    layers = [layer for _, layer in tree.walk(twin)]
+    layers = tree.layers_of(twin)
     memo: dict[int, Any] = {}  # by the id of what the net has, what the copy has
     for layer in layers:
         memo |= {id(param): param for param in tree.own_params(layer)}
@@ -256,9 +256,7 @@ def _copy(net: Any, number: int) -> Any:
     parts = {id(layer) for layer in layers}
 
     def copied(value: Any) -> Any:
-        if id(value) in parts:
-            return value
-        if isinstance(value, FunctionStack | Value):  # of a Graph's last step
+        if id(value) in parts or isinstance(value, FunctionStack | Value):  # of a Graph's last step
             return value
         if hasattr(value, "__array_function__"):
             return memo.get(id(value), value)
@@ -298,7 +296,7 @@ def _average_buffers(shares: Sequence[_Share]) -> None:
 
 def _layer_by_layer(shares: Sequence[_Share]) -> Iterator[tuple[Any, ...]]:
     """Yield each layer of the first share's net with those of the others' at the same place."""
-    return zip(*([layer for _, layer in tree.walk(s.net)] for s in shares), strict=True)
+    return zip(*(tree.layers_of(share.net) for share in shares), strict=True)
 
 
 def _joined(values: Sequence[Any]) -> Any:
