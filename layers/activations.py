@@ -142,16 +142,12 @@ class Softmax(Layer):
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``."""
     one = _one(x.dtype, type(x))  # type: ignore[arg-type]  # a class is hashable
-    return one / (one + _exp(-x))  # exp(-x) = inf leads to the right limit, 0
+    exp = _QUIET.copy().run(np.exp, -x)  # inf leads to the right limit, 0
+    return one / (one + exp)
 
 
-_QUIET = Context()
+_QUIET = Context()  # without warnings; np.errstate would take longer than a small exp
 _QUIET.run(np.seterr, over="ignore")
-
-
-def _exp(x: Array) -> Array:
-    """``exp(x)``, infinite without a warning; `np.errstate` would take longer than a small exp."""
-    return _QUIET.copy().run(np.exp, x)
 
 
 @cache

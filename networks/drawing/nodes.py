@@ -133,7 +133,8 @@ def _set_ports(edges: list[Edge], calls: list[tuple[Call, Node]]) -> None:
         out = LEADING * (up + down) + 16
         steps[id(node)] = (into, (ins - 1) / 2), (out, (outs - 1) / 2)
         high = max(into * (ins - 1), out * (outs - 1)) / 2
-        body = max(_height(node) / 2, high + 10)
+        texts = 40 if node.kind == "sign" else LEADING * (len(node.rows) + 1) + 14
+        body = max(texts / 2, high + 10)
         node.above = max(body, out * (outs - 1) / 2 + LEADING * up + 6)
         lowest = into * (ins - 1) / 2 + LEADING * arriving.get(id(node), 0) + 6
         node.below = max(body, out * (outs - 1) / 2 + LEADING * down + 6, lowest)
@@ -189,10 +190,6 @@ def names_width(node: Node) -> float:
     """Return the width of a box's column of parameter names."""
     widest = _width([name for _, name, _ in node.rows])
     return 1.1 * widest + 12 if widest else 0
-
-
-def _height(node: Node) -> float:
-    return 40 if node.kind == "sign" else LEADING * (len(node.rows) + 1) + 14
 
 
 def _width(lines: list[str]) -> float:
