@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...layers.checks import as_count, as_number
 from ...layers.tree import layers_of
-from .batches import Batch, Batches, cast, home_of
+from .batches import Batches, cast, home_of
 from .figure import new_figure
 
 if TYPE_CHECKING:
@@ -73,16 +73,13 @@ def learning_rate_range(
     trial.net.train()
     curve = LearningRateCurve([], [])
     home = home_of(layers_of(trial.net))
-    batches: Iterator[Batch] = iter(())
-    for rate in np.geomspace(lowest, highest, steps).tolist():
-        batch = next(batches, None)
-        if batch is None:
-            batches = data.once(trial.rng.permutation(data.samples or 0))
-            batch = next(batches)
+    rates = np.geomspace(lowest, highest, steps).tolist()
+    epochs = (data.once(trial.rng.permutation(data.samples or 0)) for _ in count())
+    for rate, (x, t, _) in zip(rates, chain.from_iterable(epochs), strict=False):
         trial.optimizer.lr = rate
         try:
             with np.errstate(all="ignore"):
-                value = trial.train_step(cast(batch[0], home), batch[1])
+                value = trial.train_step(cast(x, home), t)
         except FloatingPointError:
             break
         curve.rates.append(rate)
