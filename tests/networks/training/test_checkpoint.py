@@ -442,6 +442,38 @@ def test_an_optimizer_without_state_is_told(tmp_path, missing):
     assert os.listdir(tmp_path) == []
 
 
+class Slowing:
+    """An optimizer that is no `Optimizer`: the state is the number of its steps."""
+
+    def __init__(self):
+        self.done = np.zeros(())
+
+    def step(self, params, grads):
+        self.done += 1
+        for p, g in zip(params, grads, strict=True):
+            p -= np.float32(0.1) / np.float32(self.done) * g
+
+    def state_dict(self):
+        return {"done": self.done.copy()}
+
+    def load_state_dict(self, state):
+        self.done[...] = state["done"]
+
+
+def test_an_optimizer_of_any_class_resumes(tmp_path):
+    net, loss, _, rng = parts()
+    whole = Trainer(net, loss, Slowing(), rng)
+    fit(whole, epochs=1)
+    whole.save(tmp_path / "run.npz")
+    net, loss, _, rng = parts(seed=1)
+    resumed = Trainer.resume(tmp_path / "run.npz", net, loss, Slowing(), rng)
+    for each in (whole, resumed):
+        fit(each, epochs=2)
+    assert resumed.optimizer.done == whole.optimizer.done == 24
+    for name, array in whole.net.state_dict().items():
+        np.testing.assert_array_equal(resumed.net.state_dict()[name], array)
+
+
 LONG = {"epochs": 6, "patience": None}
 MOMENTS = [  # whose method, its name, at which of its calls, before or after it: in a ...
     (Adam, "_update", 25, "before"),  # step
