@@ -86,7 +86,7 @@ def place(items: Sequence[Item], lines: Sequence[Line], width: float) -> Layout:
     for item in items:
         columns[item.column].append(item)
     for line in lines:
-        last = max((node.column for node, _, _ in line.ends), default=0)
+        last = max(node.column for node, _, _ in line.ends)
         for column in range(line.start.column + 1, last):
             line.lanes[column] = lane = Item(above=5, below=5, column=column)
             lane.shared = len(line.ends) > 1

@@ -68,7 +68,7 @@ def svg(layout: Layout, nodes: list[Node], edges: list[Edge]) -> str:
 def _lines(edge: Edge, layout: Layout) -> list[str]:
     """Draw a value's line column by column, with a dot where it forks."""
     lines, broken, tips, dots = "", "", "", ""
-    last = max((node.column for node, _, _ in edge.ends), default=edge.start.column)
+    last = max(node.column for node, _, _ in edge.ends)
     for column in range(edge.start.column, last):
         item, port = edge.at(column)
         gap, y = layout.gaps[column], item.y + port
@@ -98,8 +98,6 @@ def _lines(edge: Edge, layout: Layout) -> list[str]:
 
 def _labels(edge: Edge, layout: Layout) -> list[str]:
     """Write the value above its line and its gradient below, its terms where they arrive."""
-    if not edge.ends:
-        return []
     gap, y = layout.gaps[edge.start.column], edge.start.y + edge.port
     x = gap.labels + 8 + edge.label / 2
     name = f"{edge.value.name}: " if edge.value.name else ""
