@@ -46,13 +46,7 @@ def clip_gradients(
 
 
 def global_norm(grads: Sequence[Array]) -> float:
-    """Return the norm of all gradients together, ``|g|``.
-
-    Raises
-    ------
-    FloatingPointError
-        If a gradient holds a NaN or an infinite value.
-    """
+    """Return the norm of all gradients together, ``|g|``, or raise as `clip_gradients`."""
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
     if not math.isfinite(norm):
         for k, g in enumerate(grads):

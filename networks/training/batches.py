@@ -37,15 +37,6 @@ class Batches:
         Leave out a last batch that is smaller.
     caller : str
         Beginning of the error messages.
-
-    Raises
-    ------
-    TypeError
-        If the arrays do not hold real numbers, x alone is no iterable of batches, or an option
-        that needs arrays comes with an iterable.
-    ValueError
-        If the numbers of rows differ or are 0, a value is NaN or infinite, or `batch_size` is not
-        an integer of at least 1.
     """
 
     def __init__(

@@ -114,15 +114,7 @@ def _all_rows(parts: list[Any]) -> Any:
 
 
 def by_name(caller: str, metrics: Any) -> dict[str, Any]:
-    """Return the metrics by their names.
-
-    Raises
-    ------
-    TypeError
-        If it is no sequence or dict of functions.
-    ValueError
-        If two have the same name, or one has that of the loss.
-    """
+    """Return the metrics, a sequence or dict of functions, by their names."""
     is_dict = isinstance(metrics, Mapping)
     functions = list(metrics.values()) if is_dict else metrics
     if not (isinstance(functions, Sequence) and all(map(callable, functions))):
