@@ -11,7 +11,7 @@ import numpy as np
 
 from ...layers.base import Array
 from ...layers.half import wide
-from .base import Optimizer
+from .base import Optimizer, elementwise
 from .hyperparameter import hyperparameter, in_range
 
 _LEAST_EPS = 1e-30  # float32 holds it: where all gradients are 0, a step is 0 / eps, not NaN
@@ -57,6 +57,7 @@ class AdaGrad(_Squaring):
         super().__init__(lr, weight_decay)
         self.eps = eps
 
+    @elementwise
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (h,) = state
         h += g * g
@@ -92,6 +93,7 @@ class RMSProp(_Squaring):
         super().__init__(lr, weight_decay)
         self.rho, self.eps = rho, eps
 
+    @elementwise
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         (v,) = state
         square = g * g
@@ -153,6 +155,7 @@ class Adam(_Squaring):
             raise TypeError(f"{name}: betas is {betas!r}, expected a pair of numbers") from None
         self._betas = in_range(b1, f"{name}: b1", 1), in_range(b2, f"{name}: b2", 1)
 
+    @elementwise
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         M, V = state
         b1, b2 = self.betas

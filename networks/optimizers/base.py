@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,8 +30,8 @@ class Optimizer:
     """Base class of the optimizers: the loop over the parameters, the checks and the state.
 
     A subclass names its arrays of state in `slots` and its numbers in `hyperparameters`, and
-    writes its formula in ``_update(p, g, *slots)``, where `self.t` counts the parameter's steps
-    from 1.
+    writes its formula in ``_update(p, g, *slots)``, which changes p and the slots in place, such
+    as ``p -= self.lr * g``; `self.t` counts the parameter's steps from 1.
 
     The state belongs to the arrays, not to their positions: a parameter that is left out of some
     steps, because its layer was frozen, later resumes from its own moments and step count.
@@ -103,11 +104,7 @@ class Optimizer:
             own.t = self.t = own.t + 1
             if p.itemsize == 2:
                 g = g.astype(_wide(g))
-            if p.size <= _BLOCK:
-                self._update(p, g, *own.arrays)
-            else:
-                for block in _blocks(p, g, *own.arrays):
-                    self._update(*block)
+            self._update(p, g, *own.arrays)
         self.t = steps + 1
 
     def _check(self, params: Sequence[Array], grads: Sequence[Array]) -> None:
@@ -346,8 +343,16 @@ def _count(name: str, what: str, value: Array) -> int:
     return int(value)
 
 
-def _blocks(*arrays: Array) -> Iterator[list[Any]]:
-    """Yield pieces of arrays of one shape, whole rows, of about `_BLOCK` elements each."""
-    rows = max(1, _BLOCK * len(arrays[0]) // arrays[0].size)
-    for i in range(0, len(arrays[0]), rows):
-        yield [array[i : i + rows] for array in arrays]
+def elementwise(update: Callable[..., None]) -> Callable[..., None]:
+    """Make an ``_update`` that works element by element take large arrays in pieces."""
+
+    @wraps(update)
+    def in_blocks(self: Optimizer, p: Array, *others: Array) -> None:
+        if p.size <= _BLOCK:
+            update(self, p, *others)
+            return
+        rows = max(1, _BLOCK * len(p) // p.size)
+        for i in range(0, len(p), rows):
+            update(self, p[i : i + rows], *(other[i : i + rows] for other in others))
+
+    return in_blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...layers.base import Array
-from .base import Optimizer
+from .base import Optimizer, elementwise
 from .hyperparameter import hyperparameter
 
 
@@ -67,6 +67,7 @@ class SGD(Optimizer):
         """Return the names of the arrays of state: the velocity, where there is momentum."""
         return ("v",) if self.momentum else ()
 
+    @elementwise
     def _update(self, p: Array, g: Array, *state: Array) -> None:
         for v in state:
             v *= self.momentum

@@ -504,3 +504,21 @@ def test_map_arrays_that_fails_leaves_net_and_state_as_they_were():
         assert {p.dtype for p in net.params} == {np.dtype(np.float64)}
         for name, array in before.items():
             np.testing.assert_array_equal(after[name], array, strict=True)
+
+
+@pytest.mark.parametrize("base", [Optimizer, Adam])
+def test_a_formula_of_ones_own_gets_whole_arrays(base):
+    class ByNorm(base):
+        """``p = p - lr |p| / |g| g``."""
+
+        def __init__(self, lr):
+            super().__init__(lr) if base is Adam else super().__init__(lr, 0.0)
+
+        def _update(self, p, g, *state):
+            p -= self.lr * np.linalg.norm(p) / np.linalg.norm(g) * g
+
+    rng = np.random.default_rng(8)
+    (p,), (g,) = draw(rng, shapes=[(300, 300)]), draw(rng, shapes=[(300, 300)])
+    expected = p - 0.1 * np.linalg.norm(p) / np.linalg.norm(g) * g
+    ByNorm(0.1).step([p], [g])
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
