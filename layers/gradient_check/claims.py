@@ -39,10 +39,9 @@ def input_claims(
         return
     names = _input_names(layer, len(inputs))
     is_loss = [np.shape(leaf) for _, leaf in leaves(out)] == [()] and _is_like_a_loss(layer)
-    others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
     is_tuple = isinstance(dinputs, tuple)
     y_is_tuple = is_loss and isinstance(inputs[0], tuple)
-    if len(inputs) == 1 or (y_is_tuple if is_tuple else is_loss or not others):
+    if len(inputs) == 1 or (y_is_tuple if is_tuple else is_loss):
         dinputs = (dinputs, *(None for _ in inputs[1:]))
     elif not is_tuple or len(dinputs) != len(inputs):
         came = f"a tuple of {len(dinputs)}" if is_tuple else f"one {type(dinputs).__name__}"
@@ -92,6 +91,10 @@ def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
         raise GradientError(f"{name}: backward assigned no {error.name}{whose}") from error
     labels = gradient_names(copy.layer)
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        if not hasattr(grad, "dtype"):
+            raise GradientError(
+                f"{name}: backward says {labels[k]} is a {type(grad).__name__}, expected an array"
+            )
         fitting = _fitting(name, labels[k], param, grad, copy.dtype, "its parameter")
         yield Claim(labels[k], None, k, fitting)
 

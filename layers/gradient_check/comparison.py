@@ -138,6 +138,8 @@ def _has_kinks(seen: Observation, rng: np.random.Generator, max_elements: int, r
             chosen = rng.choice(len(chosen), max_elements, replace=False)
         places = [tuple(map(int, np.unravel_index(i, claim.gradient.shape))) for i in chosen]
         at_kinks = _check_elements(variable, places, rtol)
+        if len(places) < claim.gradient.size and not _agrees_along_a_line(variable, rng):
+            _check_together(variable, rng, rtol)
         if at_kinks.sum() > 1:
             _check_ties(variable, at_kinks, rtol)
         kinks = kinks or bool(at_kinks.any())
@@ -164,8 +166,9 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
         value, gap = quick(line)
         if not (abs(said - value) <= rtol * size(place) and gap <= 0.02 * size(place)):
             doubts.append((abs(said - value), place, line, said))
-    # What backward's own differences may lose, such as a loss's p - t.
-    rounded = 1e-15 * max(greatest, float(np.abs(variable.dout).sum()))
+    # What backward's own differences may lose, such as a loss's p - t, times what they multiply.
+    factor = max(1.0, *(float(np.abs(leaf).max()) for _, leaf in leaves(variable.seen.inputs)))
+    rounded = 1e-15 * factor * max(greatest, float(np.abs(variable.dout).sum()))
     at_kinks = np.zeros(variable.base.shape)
     step, noise, undecided = 1e-3, Noise(), []
     for _, place, line, said in sorted(doubts, key=lambda doubt: -doubt[0]):
@@ -200,6 +203,19 @@ def _check_elements(variable: _Variable, places: list[Place], rtol: float) -> Ar
             stacklevel=2,
         )
     return at_kinks
+
+
+def _check_together(variable: _Variable, rng: np.random.Generator, rtol: float) -> None:
+    """Move all elements at once: those that were not sampled are in it too."""
+    direction = rng.standard_normal(variable.base.shape) * (variable.typical or 1.0)
+    said = float((variable.gradient * direction).sum())
+    kind, found, _ = judge(variable.along(direction), said, rtol)
+    if kind == "wrong":
+        raise GradientError(
+            f"{variable.seen.title}: {variable.name} along a random direction: backward says "
+            f"{said:.6g}, finite differences say {found.value:.6g}; the elements that were "
+            f"sampled are right: find others by max_elements={variable.gradient.size}"
+        )
 
 
 def _check_ties(variable: _Variable, at_kinks: Array, rtol: float) -> None:

@@ -1144,6 +1144,75 @@ def test_a_gradient_far_below_the_greatest_is_checked():
             check_gradients(TenPercent(*affine()), x)
 
 
+def test_an_element_that_is_not_sampled_is_seen_along_a_line():
+    class OneForgotten(library.MatMul):
+        def backward_params(self, dout):
+            super().backward_params(dout)
+            self.dW[3, 7] = 0
+
+    W = np.random.default_rng(0).normal(size=(60, 50))
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=(4, 60))
+        check_gradients(library.MatMul(W), x, max_elements=10)
+        with pytest.raises(GradientError, match="dW along a random direction: backward says"):
+            check_gradients(OneForgotten(W), x, max_elements=10)
+
+
+def test_a_plateau_of_rounding_is_no_slope_of_zero():
+    class LogCosh(Layer):
+        def forward(self, x):
+            self.x = x
+            return np.log(np.cosh(x))
+
+        def backward(self, dout):
+            return dout * np.tanh(self.x)
+
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        check_gradients(LogCosh(), 1e-3 * rng.normal(size=(4, 3)))
+        q, k, v = rng.normal(size=(3, 2, 5, 4))  # a softmax that is 0 or 1 but for rounding
+        check_gradients(library.Attention(), 1e3 * q, 1e3 * k, v)
+
+
+def test_integers_beside_floats_have_a_gradient_of_none():
+    class Picked(Layer):
+        def forward(self, x, i):
+            self.i, self.shape = i, x.shape
+            return x[:, i]
+
+        def backward(self, dout):
+            dx = np.zeros(self.shape)
+            dx[:, self.i] = dout
+            return dx
+
+    class PickedRight(Picked):
+        def backward(self, dout):
+            return super().backward(dout), None
+
+    check_gradients(PickedRight(), X, np.array([2, 0]))
+    with pytest.raises(GradientError, match="expected a tuple of 2 gradients"):
+        check_gradients(Picked(), X, np.array([2, 0]))
+
+
+def test_a_python_number_is_no_gradient_of_an_array():
+    class Scale(Layer):
+        param_names = ("a",)
+
+        def __init__(self):
+            self.a = np.array(2.0)
+
+        def forward(self, x):
+            self.x = x
+            return self.a * x
+
+        def backward(self, dout):
+            self.da = float((dout * self.x).sum())
+            return self.a * dout
+
+    with pytest.raises(GradientError, match="da is a float, expected an array"):
+        check_gradients(Scale(), X)
+
+
 def test_rounding_alone_is_no_gradient():
     """db before a BatchNorm is 0 but for rounding; offsets take digits inside the function."""
 
