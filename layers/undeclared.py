@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import UserDict, UserList, deque
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakSet
 
@@ -121,11 +122,13 @@ def _check_parts(where: str, layer: LayerLike) -> None:
 
 
 def _holds_layer(value: Any) -> bool:
-    """Whether it is a layer, or a collection of Python's or an array of objects that holds one."""
+    """Whether it is a layer, or a collection, record or array of objects that holds one."""
     if isinstance(value, dict | UserDict):
         return any(map(_holds_layer, value.values()))
     if isinstance(value, np.ndarray) and value.dtype == object:
         return any(map(_holds_layer, value.flat))
+    if isinstance(value, SimpleNamespace) or hasattr(type(value), "__dataclass_fields__"):
+        return is_layer(value) or any(map(_holds_layer, vars(value).values()))
     if isinstance(value, list | tuple | set | frozenset | deque | UserList):
         return any(map(_holds_layer, value))
     return is_layer(value)

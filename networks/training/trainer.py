@@ -60,7 +60,8 @@ class Trainer:
         The net, trained in place.
     loss : Layer
         A layer of two inputs, such as `chainrule.layers.CrossEntropyLoss`; its forward returns a
-        number.
+        number: the mean over the rows, unless the loss sets ``total``, what it divided by, or
+        ``reduction = "sum"``. The losses of batches are joined by these.
     optimizer : object
         Has ``step(params, grads)``, which updates the parameters in place; for a schedule also
         ``lr``.
@@ -129,7 +130,7 @@ class Trainer:
         self.steps = 0
         self.history = History()
         self.unfinished: Run | None = None
-        self._checked = False  # whether a step was watched for undeclared parameters
+        self._watched = 0  # steps watched for undeclared parameters: two, as forward may make some
         self._warned = set[str]()
         self.ranks = Ranks(comm)
         self.ranks.check_equal(net)
@@ -159,7 +160,7 @@ class Trainer:
             value is: in the batch, a parameter, a layer or the loss. A gradient that is not finite
             while the loss is shows in the next step, or with `max_norm` in this one.
         TypeError
-            In the first step, if a layer trains an array that it does not declare.
+            In the first two steps, if a layer trains an array that it does not declare.
 
         Warns
         -----
@@ -173,10 +174,10 @@ class Trainer:
         loss are as they were, and so are the parameters unless the optimizer had begun to update
         them: the library's check the gradients first.
         """
-        first, layers = not self._checked, layers_of(self.net, self.loss)
+        first, layers = self._watched < 2, layers_of(self.net, self.loss)
         if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
-        if first:
+        if not self._watched:
             warn_of_bytes("Trainer", self.net, x)
         home = home_of(layers)
         if not type(x) is type(t) is type(home):
@@ -191,7 +192,7 @@ class Trainer:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
                 raise FloatingPointError(f"{error} at step {self.steps + 1}: {found}") from None
-            self._checked = True
+            self._watched += 1
             if not params:
                 raise nothing_to_train("Trainer.train_step", self.net)
             if self.penalty is not None:
@@ -285,8 +286,9 @@ class Trainer:
             The column to watch, such as ``("validation_accuracy", "max")``; "min" is implied for
             names that end in "loss". By default the only set's loss.
         after_step, after_epoch : functions of the Trainer, optional
-            Called after each step, and each epoch. If one raises StopIteration, the fit ends as
-            with patience.
+            Called after each step, and each epoch. Parameters are changed in place,
+            ``W[...] = ...``: a new array is a new parameter to the optimizer. If one raises
+            StopIteration, the fit ends as with patience.
         checkpoint : path, optional
             File to `save` to after each epoch and on Ctrl-C.
         checkpoint_every : int, optional

@@ -1,6 +1,8 @@
 """What a layer owns: in which containers, under which names, in whose memory, with which values."""
 
 from collections import UserDict, UserList, deque
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,3 +93,18 @@ def test_buffers_may_hold_what_is_not_finite_or_no_number():
     state = {"most": np.full(3, 1e10), "names": layer.names}
     with pytest.raises(ValueError, match=r"'most' holds 10000000000\.0, not finite in float16"):
         layer.load_state_dict(state)
+
+
+@dataclass
+class Record:
+    block: object
+
+
+@pytest.mark.parametrize("record", [Record, lambda block: SimpleNamespace(block=block)])
+def test_layers_in_a_record_are_told(record):
+    class Holding(Layer):
+        def __init__(self):
+            self.inner = record(Tanh())
+
+    with pytest.raises(TypeError, match=r"attribute 'inner' holds a layer .* part_names"):
+        Sequential(Holding())

@@ -132,3 +132,29 @@ def test_what_forward_saves_in_a_list_is_taken_for_no_parameter():
     net, x, rng = Sequential(Filled(), affine()), np.ones((2, 3)), np.random.default_rng(0)
     for _ in range(2):  # a second training goes on with the same net and the same data
         Trainer(net, MSELoss(), SGD(0.1), rng=rng).train_step(x, np.zeros(net.forward(x).shape))
+
+
+class Lazy:
+    """Makes its weights in the first forward."""
+
+    W = None
+
+    def forward(self, x):
+        if self.W is None:
+            self.W = np.ones((x.shape[1], 3))
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W.T
+
+
+def test_weights_made_in_forward_are_told_in_the_second_step():
+    rng = np.random.default_rng(0)
+    trainer = Trainer(Sequential(Lazy(), affine()), MSELoss(), SGD(0.1), rng=rng)
+    x = np.ones((2, 3))
+    t = np.zeros(affine().forward(x).shape)
+    trainer.train_step(x, t)
+    with pytest.raises(TypeError, match="W would not be trained"):
+        trainer.train_step(x, t)
