@@ -66,8 +66,9 @@ class Characters:
             If a character is unknown, or the texts differ in length.
         """
         if not isinstance(text, str):
-            if len({len(line) for line in text}) > 1:
-                raise ValueError("Characters.encode: texts of different lengths; pad them first")
+            if len({len(line) for line in text}) != 1:
+                came = "no texts" if not len(text) else "texts of different lengths; pad them first"
+                raise ValueError(f"Characters.encode: {came}")
             return self.encode("".join(text)).reshape(len(text), -1)
         try:
             return np.fromiter((self._codes[character] for character in text), np.intp, len(text))
@@ -90,8 +91,19 @@ class Characters:
         -------
         str
             The text.
+
+        Raises
+        ------
+        ValueError
+            If a code is not one of a character.
         """
-        return "".join(self.characters[code] for code in np.asarray(codes))
+        codes = np.asarray(codes)
+        if codes.size and not (codes.min() >= 0 and codes.max() < len(self)):
+            raise ValueError(
+                f"Characters.decode: codes are from {codes.min()} to {codes.max()}, expected 0 to "
+                f"{len(self) - 1}"
+            )
+        return "".join(self.characters[code] for code in codes)
 
     def __repr__(self) -> str:
         return f"Characters({self.characters!r:.60})"

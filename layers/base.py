@@ -182,7 +182,7 @@ class Layer:
         ----------
         function : callable
             Such as ``cupy.asarray``, which moves a net to a GPU, ``cupy.asnumpy``, which moves it
-            back, or ``lambda array: array.astype(np.float64)``.
+            back, or ``lambda array: array.astype(np.float64)`` if there are no buffers of integers.
 
         Notes
         -----
@@ -375,7 +375,20 @@ class Layer:
 
         def __getattr__(self, name: str) -> NoReturn:
             # Only reached where the attribute does not exist, or its property found one missing.
+            if name.startswith("__"):  # of Python's, such as copy's: a hint would ask for more
+                raise AttributeError(name, name=name, obj=self)
+            own = getattr(type(self), name, None)
+            if isinstance(own, property) and own not in (Layer.params, Layer.grads):
+                own.fget(self)  # raises its own error again, which Python has dropped
             raise missing_attribute(self, name)
+
+        def _refuse(self, value: Any) -> NoReturn:
+            raise TypeError(
+                f"{type(self).__name__}: params and grads follow from param_names and part_names: "
+                'declare the arrays, such as param_names = ("W", "b")'
+            )
+
+        params, grads = params.setter(_refuse), grads.setter(_refuse)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

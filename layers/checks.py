@@ -81,6 +81,8 @@ def check_real(value: Any, what: str) -> None:
         if value.ndim == 0:
             sparse = hasattr(value[()], "toarray")
             hint = f" (a {type(value[()]).__name__}{'; x.toarray()' * sparse})"
+        elif not strings:
+            hint = "; if all of them are numbers, x.astype(float)"
     if strings and what.rpartition(" ")[2].startswith("t"):
         hint = "; labels as integers: classes, t = np.unique(t, return_inverse=True)"
     raise TypeError(f"{what} is of dtype {value.dtype}, expected real numbers{hint}")

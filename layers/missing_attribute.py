@@ -12,6 +12,8 @@ def missing_attribute(layer: Any, name: str) -> AttributeError:
     hint = ""
     if name in (*layer.param_names, *layer.buffer_names, *layer.part_names):
         hint = ", which the class declares: set it in __init__"
+        if "layers" in layer.part_names:  # a network, whose own __init__ looks for it
+            hint += ", before super().__init__(...)"
     elif name in ("params", "grads") or (name[:1] == "d" and name[1:] in layer.param_names):
         hint = _what_is_missing(layer)
     elif name in ("shape", "ndim", "T"):
@@ -22,7 +24,7 @@ def missing_attribute(layer: Any, name: str) -> AttributeError:
         hint = ": its trained arrays are in params, all arrays by name in state_dict()"
     elif name == "zero_grad":
         hint = ": backward() assigns the gradients, so there is nothing to set to zero"
-    elif not name.startswith("__"):
+    else:
         hint = "; if forward() sets it, call forward() first"
     return AttributeError(f"{type(layer).__name__} has no {name!r}{hint}", name=name, obj=layer)
 

@@ -215,7 +215,7 @@ def state(layer: LayerLike) -> dict[str, Any]:
             raise ValueError(f"{type(layer).__name__}: two of its arrays are called {name!r}")
         found |= own
     for name, array in found.items():
-        if not hasattr(array, "dtype") or not hasattr(array, "shape"):
+        if isinstance(array, np.generic) or not hasattr(array, "dtype"):
             raise TypeError(
                 f"{type(layer).__name__}: {name!r} is a {type(array).__name__}, "
                 "expected an array, which can be saved and loaded in place"

@@ -59,7 +59,8 @@ def value_and_grads(
            [12.]]), array([6.])])
     """
     value = backpropagate(net, loss, x, t, weights)
-    return value, params_and_grads(layers_of(net))[1]
+    # A layer may write its next gradients into the same arrays.
+    return value, [copy.copy(grad) for grad in params_and_grads(layers_of(net))[1]]
 
 
 def backpropagate(net: LayerLike, loss: LossLike, x: Any, t: Any, weights: Any = None) -> float:

@@ -109,7 +109,10 @@ def _fits(value: Any, gradient: Any) -> bool:
 def as_gradient(value: Any, dout: Any, owner: Any) -> Any:
     """Return `dout` as the gradient of a value, whose shapes it must have; 1 stands for ones."""
     if type(dout) is int and dout == 1:
-        return map_leaves(lambda leaf: filled(leaf.data, 1), value)
+        if isinstance(value, tuple):
+            return map_leaves(lambda leaf: filled(leaf.data, 1), value)
+        data = value.data  # integers too have a gradient if it is asked for
+        return 1 if type(data) in (int, float) else np.ones_like(data, np.result_type(data, 0.5))
     if isinstance(value, tuple):
         check_douts(owner, dout, len(value))
         return tuple(as_gradient(v, d, owner) for v, d in zip(value, dout, strict=True))

@@ -145,7 +145,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
             )
         make = self._dense if self.net is None else self.net
         net = make(x.shape[1], self.n_outputs_, self._rng)
-        net.map_arrays(lambda array: array.astype(x.dtype))
+        net.map_arrays(lambda a: a.astype(x.dtype) if a.dtype.kind == "f" else a)
         came, expected = np.shape(net.predict(x[:1])), (1, self.n_outputs_)
         if came != expected:
             raise ValueError(

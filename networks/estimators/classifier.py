@@ -124,9 +124,15 @@ class NetClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            As `fit`, and if the first call has no `classes` or a later one has others.
+            As `fit`, and if the first call has no `classes` or a later one has others, or
+            `class_weight` is "balanced".
         """
         name = type(self).__name__
+        if self.class_weight == "balanced":
+            raise ValueError(
+                f"{name}: class_weight is 'balanced', but partial_fit sees some of the rows alone; "
+                "give a dict"
+            )
         if not hasattr(self, "net_"):
             if classes is None:
                 raise ValueError(f"{name}: the first call of partial_fit needs classes, all labels")

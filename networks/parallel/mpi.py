@@ -149,7 +149,7 @@ class Ranks:
 
         while self.any(take):
             if batch is not None:
-                empty = map_leaves(lambda a: None if a is None else a[:0], batch)
+                empty = map_leaves(lambda a: a[:0] if np.ndim(a) else a, batch)
             yield empty if batch is None else batch
 
     def first(self, function: Callable[[], T]) -> T:

@@ -102,3 +102,10 @@ def test_drawn_texts_are_reproducible(draw):
     assert draw(5, rng(3)) != draw(5, rng(4))
     with pytest.raises(TypeError, match=re.escape(f"{draw.__name__}: rng is 0")):
         draw(5, 0)
+
+
+def test_codes_of_no_character_and_no_texts_are_errors():
+    with pytest.raises(ValueError, match="codes are from -1 to 0, expected 0 to 2"):
+        Characters("abc").decode([0, -1])
+    with pytest.raises(ValueError, match="no texts"):
+        Characters("abc").encode([])

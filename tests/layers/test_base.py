@@ -439,3 +439,68 @@ def test_a_numpy_number_is_no_parameter():
 
     with pytest.raises(TypeError, match=r"type float32, .* such as as_parameter\(value, \"a\"\)"):
         check_declared(Scale())
+
+
+def test_names_that_follow_from_the_object_can_be_copied():
+    class Several(Layer):
+        def __init__(self, count):
+            self.count = count
+            for k in range(count):
+                setattr(self, f"W{k}", np.ones((3, 3)))
+
+        @property
+        def param_names(self):
+            return tuple(f"W{k}" for k in range(self.count))
+
+        def forward(self, x):
+            for W in self.params:
+                x = x @ W
+            return x
+
+    assert len(copy.deepcopy(Several(2)).params) == 2
+    assert Several(2).predict(np.ones((1, 3))).shape == (1, 3)
+
+
+def test_the_error_inside_a_property_is_its_own():
+    class Normed(Layer):
+        def __init__(self):
+            self.v = np.ones(3)
+
+        @property
+        def norm(self):
+            return self.v.nrm()
+
+    with pytest.raises(AttributeError, match="no attribute 'nrm'"):
+        Normed().norm  # noqa: B018
+
+
+def test_params_are_declared_not_assigned():
+    class BookMatMul(Layer):
+        def __init__(self, W):
+            self.params = [W]
+
+    with pytest.raises(TypeError, match=r'declare the arrays, such as param_names = \("W", "b"\)'):
+        BookMatMul(np.ones((2, 2)))
+
+
+def test_a_part_of_a_network_of_ones_own_is_set_first():
+    class Encoder(Sequential):
+        part_names = ("layers", "head")
+
+        def __init__(self, rng):
+            super().__init__(Affine.random(3, 2, rng))
+            self.head = Affine.random(2, 2, rng)
+
+    with pytest.raises(AttributeError, match=r"no 'head', .* before super\(\).__init__\(...\)"):
+        Encoder(np.random.default_rng(0))
+
+
+def test_a_buffer_that_is_a_number_is_told():
+    class Scaled(Layer):
+        buffer_names = ("scale",)
+
+        def __init__(self):
+            self.scale = np.float64(1)
+
+    with pytest.raises(TypeError, match="'scale' is a float64, expected an array"):
+        Scaled().state_dict()

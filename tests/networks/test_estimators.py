@@ -23,7 +23,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from chainrule.layers import Affine, BatchNorm, HuberLoss, ReLU
+from chainrule.layers import Affine, BatchNorm, HuberLoss, Layer, ReLU
 from chainrule.networks import AdamW, Sequential, schedules
 from chainrule.networks.estimators import NetClassifier, NetRegressor
 
@@ -306,3 +306,32 @@ def test_a_refit_that_fails_leaves_the_fitted_estimator(options):
     with pytest.raises((ValueError, FloatingPointError)):
         model.fit(x, np.arange(30) % 2)
     np.testing.assert_array_equal(model.predict_proba(x), before)
+
+
+def test_partial_fit_cannot_balance_classes():
+    model = NetClassifier(class_weight="balanced")
+    with pytest.raises(ValueError, match="class_weight is 'balanced', but partial_fit"):
+        model.partial_fit(np.ones((2, 3)), [0, 1], classes=[0, 1])
+
+
+def test_buffers_of_integers_stay_integers():
+    class Shuffled(Layer):
+        buffer_names = ("order",)
+
+        def __init__(self, rng):
+            self.order = rng.permutation(4)
+
+        def forward(self, x):
+            return x[:, self.order]
+
+        def backward(self, dout):
+            dx = np.empty_like(dout)
+            dx[:, self.order] = dout
+            return dx
+
+    def net(inputs, outputs, rng):
+        return Sequential(Shuffled(rng), Affine.random(inputs, outputs, rng))
+
+    x = np.random.default_rng(0).normal(size=(20, 4))
+    model = NetClassifier(net=net, max_iter=2, random_state=0).fit(x, np.arange(20) % 2)
+    assert model.net_[0].order.dtype.kind == "i"

@@ -405,3 +405,11 @@ def test_values_have_no_operators():
     ):
         with pytest.raises(TypeError, match=r"no operators: push a layer, such as stack"):
             operation()
+
+
+@pytest.mark.parametrize("data", [np.array([3, 4]), np.int64(3), np.array([True, False])])
+def test_integers_have_a_gradient_if_it_is_asked_for(data):
+    stack = FunctionStack()
+    x = stack.value(data)
+    stack.backward(stack.push(MulLayer(), x, stack.value(data)))
+    np.testing.assert_array_equal(x.grad, data)

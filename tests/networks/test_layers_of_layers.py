@@ -490,3 +490,23 @@ def test_a_named_tuple_is_a_tuple():
     for net in (Sequential(Split(), Concatenate()), OnStack()):
         assert net.forward(np.ones((2, 3))).shape == (2, 6)
         np.testing.assert_array_equal(net.backward(np.ones((2, 6))), np.full((2, 3), 3.0))
+
+
+def test_gradients_are_the_callers_also_of_a_layer_that_writes_them_in_place():
+    class Scale:
+        def __init__(self):
+            self.params, self.grads = [np.ones(3)], [np.zeros(3)]
+
+        def forward(self, x):
+            self.x = x
+            return x * self.params[0]
+
+        def backward(self, dout):
+            self.grads[0][...] = (dout * self.x).sum(axis=0)
+            return dout * self.params[0]
+
+    net, t = Sequential(Scale()), np.zeros((2, 3))
+    _, (first,) = value_and_grads(net, MSELoss(), np.ones((2, 3)), t)
+    before = first.copy()
+    value_and_grads(net, MSELoss(), np.full((2, 3), 5.0), t)
+    np.testing.assert_array_equal(first, before)

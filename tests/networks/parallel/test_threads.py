@@ -536,3 +536,23 @@ def test_a_share_of_a_graph_copies_nothing_of_the_last_step():
     parallel = DataParallel(net, threads=2)
     for _ in range(2):
         np.testing.assert_array_equal(parallel.forward(x), net.tower.predict(x))
+
+
+def test_a_count_of_rows_is_no_average():
+    class Counting(Layer):
+        buffer_names = ("rows",)
+
+        def __init__(self):
+            self.rows = np.zeros((), int)
+
+        def forward(self, x):
+            if self.training:
+                self.rows += len(x)
+            return x
+
+        def backward(self, dout):
+            return dout
+
+    net = DataParallel(Sequential(Counting(), affine(4, 3, np.random.default_rng(0))))
+    with pytest.raises(TypeError, match=r"the buffer 'rows' of Counting\(\) is of dtype int64"):
+        value_and_grads(net, MSELoss(), np.ones((5, 4)), np.ones((5, 3)))

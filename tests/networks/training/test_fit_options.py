@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from small_training import classifier, data, same, trainer
 
-from chainrule.layers import AddLayer, Affine, CrossEntropyLoss, Identity, MSELoss, SumLoss
+from chainrule.layers import (
+    AddLayer,
+    Affine,
+    CrossEntropyLoss,
+    Identity,
+    Layer,
+    MSELoss,
+    SumLoss,
+)
 from chainrule.networks import (
     SGD,
     Adam,
@@ -357,3 +365,19 @@ def test_a_list_of_arrays_is_told_to_be_a_tuple():
     trainer = Trainer(Affine.random(3, 2, rng), MSELoss(), SGD(), rng)
     with pytest.raises(ValueError, match="several inputs or targets are a tuple of arrays"):
         trainer.fit([np.ones((4, 3)), np.ones((4, 2))], np.ones((4, 2)), epochs=1)
+
+
+def test_batches_may_hold_a_number():
+    class Scaled(Layer):
+        def forward(self, x, factor):
+            self.factor = factor
+            return factor * x
+
+        def backward(self, dout):
+            return self.factor * dout, None
+
+    rng = np.random.default_rng(0)
+    net = Sequential(Scaled(), Affine.random(3, 2, rng))
+    batches = [((np.ones((4, 3)), 0.5), np.zeros((4, 2)))]
+    ours = Trainer(net, MSELoss(), SGD(0.1), rng)
+    assert len(ours.fit(batches, epochs=2, progress=False).step_losses) == 2
