@@ -64,7 +64,7 @@ def neuron() -> Picture:
     return draw(net, (1.0, 0.5), (2.0, -0.25), names=["a", "wa", "b", "wb", "h"])
 
 
-def sum_of_squares() -> Picture:
+def square_plus_x() -> Picture:
     """x^2 + x: a value that is used three times."""
     stack = FunctionStack()
     x = stack.value(3, "x")
@@ -148,7 +148,7 @@ def digits_hidden() -> Picture:
 
 
 FIGURES: list[Callable[[], Picture]] = [
-    *(apple, apple_orange, neuron, parabola, sum_of_squares),
+    *(apple, apple_orange, neuron, parabola, square_plus_x),
     *(add_node, multiply_node, branch_node, repeat_node, sum_node, matmul_node),
     *(sigmoid_net, sigmoid_net_hidden, digits, digits_hidden),
 ]

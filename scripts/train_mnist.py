@@ -95,11 +95,11 @@ def main(argv: list[str] | None = None) -> int:
     targets, test_targets = t, t_test
     if args.model == "one-layer":
         loss, targets, test_targets = MSELoss(), one_hot(t, 10), one_hot(t_test, 10)
-    validation, parts = (x_test, test_targets), f"{len(x):,} images to train on"
+    validation, parts = {"test": (x_test, test_targets)}, f"{len(x):,} images to train on"
     if args.patience is not None:  # a choice by the test images would flatter their accuracy
         order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
         kept, held_out = np.split(order, [-(-9 * len(x) // 10)])
-        validation = x[held_out], targets[held_out]
+        validation = {"validation": (x[held_out], targets[held_out])}
         x, targets = x[kept], targets[kept]
         parts = f"{len(x):,} images to train on, {len(held_out):,} held out"
     optimizer = training_options.optimizer(args)

@@ -4,6 +4,9 @@ It is trained to raise the evidence lower bound: the expected log likelihood of 
 pixel the probability of ink, less the divergence of its latent variable z from N(0, 1). With
 --plot it draws reconstructions of test digits, samples of new ones and, as z has two dimensions,
 the plane of z: where the test digits lie, and which digit each point stands for.
+
+The loss is that bound's negative per image; loss_0 is its first part per pixel, loss_1 the
+divergence.
 """
 
 from __future__ import annotations

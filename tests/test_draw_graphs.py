@@ -20,7 +20,7 @@ FIGURES = {
         "forward": "1 2 1 1 9 4 4 2 6 7 4",
         "backward": "-16 -20 -8 -4 -8 -8 -4 -4 -4 -4 -4 -4 1",
     },
-    "sum_of_squares": {"forward": "3 9 12", "backward": "7 3 3 1 1 1"},
+    "square_plus_x": {"forward": "3 9 12", "backward": "7 3 3 1 1 1"},
     "add_node": {"forward": "10 5 15", "backward": "1.3 1.3 1.3"},
     "multiply_node": {"forward": "10 5 50", "backward": "6.5 13 1.3"},
     "branch_node": {"forward": "10", "backward": "3.3 1.3 2"},

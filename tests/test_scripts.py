@@ -112,7 +112,7 @@ def test_the_default_reads_93_percent_of_the_sample_from_any_folder(tmp_path):
     trained = subprocess.run([sys.executable, SCRIPTS / "train_mnist.py"], check=True, **arguments)
     percent = float(re.search(r"test accuracy: ([\d.]+)%", trained.stdout).group(1))
     assert percent >= 93
-    assert trained.stderr.count("validation_accuracy") == 16
+    assert trained.stderr.count("test_accuracy") == 16
     tested = subprocess.run(
         [sys.executable, SCRIPTS / "predict_mnist.py", "out/weights.npz"], check=True, **arguments
     )

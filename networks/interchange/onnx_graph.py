@@ -47,16 +47,18 @@ def onnx_operators(layer: Any, graph: OnnxGraph, *inputs: Any) -> Any:
 
     Examples
     --------
-    >>> from chainrule.layers import Layer, Sigmoid
+    >>> from chainrule.layers import Layer
     >>> class Swish(Layer):
-    ...     def __init__(self):
-    ...         self.sigmoid = Sigmoid()
+    ...     param_names = ("a",)
+    ...
+    ...     def __init__(self, a):
+    ...         self.a = np.asarray(a)
     ...
     ...     def forward(self, x):
-    ...         return x * self.sigmoid.forward(x)
+    ...         return x / (1 + np.exp(-self.a * x))
     >>> @onnx_operators.register
     ... def _(layer: Swish, graph, x):
-    ...     return graph.add("Mul", x, graph.add("Sigmoid", x))
+    ...     return graph.add("Mul", x, graph.add("Sigmoid", graph.add("Mul", layer.a, x)))
     """
     place = f" at {graph.place}" if graph.place else ""
     raise TypeError(

@@ -55,8 +55,8 @@ class Run:
     epoch: int = 0
     batch: int = 0
     sums: list[list[float]] = field(default_factory=list)
-    split_state: dict[str, Any] | None = None
-    order_state: dict[str, Any] | None = None
+    split_state: dict[str, Any] | None = field(default=None, repr=False)
+    order_state: dict[str, Any] | None = field(default=None, repr=False)
     best_value: float = math.inf
     waited: int = 0
     best_weights: dict[str, Array] = field(default_factory=dict, repr=False)
