@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import numpy as np
@@ -297,8 +296,9 @@ class GroupNorm(_OfChannels):
         self.dtype = np.result_type(x, self.gamma)
         x = batch_last(wide(x))
         grouped = self._grouped(x)
-        xhat = grouped - grouped.mean(axis=2, keepdims=True)
-        self.std = np.sqrt(np.square(xhat).mean(axis=2, keepdims=True) + self.eps)
+        within = tuple(range(2, grouped.ndim))
+        xhat = grouped - grouped.mean(axis=within, keepdims=True)
+        self.std = np.sqrt(np.square(xhat).mean(axis=within, keepdims=True) + self.eps)
         self.check_range(self.std, x)
         xhat /= self.std
         self.xhat = xhat.reshape(x.shape)
@@ -311,14 +311,16 @@ class GroupNorm(_OfChannels):
         dout = wide(batch_last(self.as_dout(dout, xhat.shape)))
         self.dgamma, self.dbeta = self.rounded(_dot(dout, xhat)), self.rounded(_sum(dout))
         g, xhat = self._grouped(dout * _wide(self.gamma, dout)), self._grouped(xhat)
-        dx = xhat * -(g * xhat).mean(axis=2, keepdims=True)
+        within = tuple(range(2, g.ndim))
+        dx = xhat * -(g * xhat).mean(axis=within, keepdims=True)
         dx += g
-        dx -= g.mean(axis=2, keepdims=True)
+        dx -= g.mean(axis=within, keepdims=True)
         dx /= self.std
         return dx.reshape(dout.shape).astype(self.dtype, copy=False)
 
     def _grouped(self, x: Array) -> Array:
-        return x.reshape(len(x), self.groups, math.prod(x.shape[1:]) // self.groups)
+        n, channels, *size = x.shape
+        return x.reshape(n, self.groups, channels // self.groups, *size)
 
     def __repr__(self) -> str:
         return f"GroupNorm({len(self.gamma)}, groups={self.groups})"
