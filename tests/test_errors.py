@@ -264,7 +264,8 @@ def empty_batch():
 
 @mistake(
     TypeError,
-    "Affine(3 -> 5): x is of dtype object, expected real numbers",
+    "Affine(3 -> 5): x is of dtype object, expected real numbers; if all of them are numbers, "
+    "x.astype(float)",
     "in Sequential, layer 0: Affine(3 -> 5)",
 )
 def objects():

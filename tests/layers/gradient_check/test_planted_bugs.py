@@ -1167,7 +1167,7 @@ def test_a_plateau_of_rounding_is_no_slope_of_zero():
         def backward(self, dout):
             return dout * np.tanh(self.x)
 
-    for seed in range(5):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         check_gradients(LogCosh(), 1e-3 * rng.normal(size=(4, 3)))
         q, k, v = rng.normal(size=(3, 2, 5, 4))  # a softmax that is 0 or 1 but for rounding
