@@ -1,9 +1,10 @@
-"""Learning rates as functions of the step, which counts from 0."""
+"""Learning rates as functions of the step, which counts from 0; they can be pickled."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...layers.checks import as_count, as_number, as_positive
@@ -23,8 +24,11 @@ def constant(lr: float) -> Schedule:
     function of the step
         The learning rate.
     """
-    lr = as_number(lr, "constant: lr")
-    return lambda step: lr
+    return partial(_constant, as_number(lr, "constant: lr"))
+
+
+def _constant(lr: float, step: int) -> float:
+    return lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
@@ -46,7 +50,11 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """
     lr, factor = as_number(lr, "step_decay: lr"), as_number(factor, "step_decay: factor")
     every = as_count(every, "step_decay: every")
-    return lambda step: lr * factor ** (step // every)
+    return partial(_step_decay, lr, every, factor)
+
+
+def _step_decay(lr: float, every: int, factor: float, step: int) -> float:
+    return lr * factor ** (step // every)
 
 
 def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
@@ -74,7 +82,11 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     lr = as_number(lr, "exponential: lr")
     factor = as_positive(factor, "exponential: factor")  # a root of a negative one is complex
     every = as_count(every, "exponential: every")
-    return lambda step: lr * factor ** (step / every)
+    return partial(_exponential, lr, factor, every)
+
+
+def _exponential(lr: float, factor: float, every: int, step: int) -> float:
+    return lr * factor ** (step / every)
 
 
 def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
@@ -99,7 +111,11 @@ def cosine(lr: float, steps: int, final: float = 0.0) -> Schedule:
     """
     lr, final = as_number(lr, "cosine: lr"), as_number(final, "cosine: final")
     steps = as_count(steps, "cosine: steps")
-    return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
+    return partial(_cosine, lr, steps, final)
+
+
+def _cosine(lr: float, steps: int, final: float, step: int) -> float:
+    return final + (lr - final) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
@@ -121,7 +137,11 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
         The learning rate.
     """
     steps = as_count(steps, "warm_up: steps")
-    return lambda step: schedule(step) * min(1, (step + 1) / steps)
+    return partial(_warm_up, schedule, steps)
+
+
+def _warm_up(schedule: Schedule, steps: int, step: int) -> float:
+    return schedule(step) * min(1, (step + 1) / steps)
 
 
 def reduce_on_plateau(

@@ -1,6 +1,7 @@
 """Schedules against worked numbers."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -88,3 +89,17 @@ def test_numpy_numbers_become_pythons():
         schedules.warm_up(schedules.cosine(lr, 10, factor), 5),
     ):
         assert type(schedule(3)) is float
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        schedules.constant(0.1),
+        schedules.step_decay(0.1, 3),
+        schedules.exponential(0.1, 0.5),
+        schedules.warm_up(schedules.cosine(0.1, 10), 3),
+    ],
+)
+def test_schedules_can_be_pickled_as_an_estimator_that_has_one(schedule):
+    again = pickle.loads(pickle.dumps(schedule))
+    assert [again(step) for step in range(12)] == [schedule(step) for step in range(12)]
