@@ -37,8 +37,9 @@ def digit_grid(
     path: Path, images: NDArray[Any], predicted: NDArray[Any], t: NDArray[Any], title: str
 ) -> None:
     """Draw the first 60 images as what each was read; a wrong one is red and says what it is."""
-    rows, columns = 6, 10
-    figure = Figure(figsize=(10, 7.2), layout="constrained")
+    columns = 10
+    rows = min(6, -(-len(t) // columns)) or 1
+    figure = Figure(figsize=(10, 0.6 + 1.1 * rows), layout="constrained")
     figure.suptitle(f"{title}; here are the first 60" if len(t) > rows * columns else title)
     grid = figure.subplots(rows, columns).ravel()
     for axes in grid:
