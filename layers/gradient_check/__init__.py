@@ -38,13 +38,13 @@ def check_gradients(
         it has parameters.
     *inputs : arrays, numbers or nested tuples of them
         What ``forward`` gets, of any scale. Integer arrays (labels, indices) are not
-        differentiated, nor is the target ``t`` of a loss, which is recognized by ``forward(y, t)``
-        or ``backward(dout=1.0)``.
+        differentiated: beside other inputs their gradient is None. Nor is the target ``t`` of a
+        loss, which is recognized by ``forward(y, t)`` or ``backward(dout=1.0)``.
     rng : numpy.random.Generator, optional
         Draws the upstream gradient and the elements to check; by default one with a fixed seed.
     max_elements : int, default 100
         Number of random elements that are checked of a larger array; each costs two forwards or
-        more.
+        more. All of its elements are then moved together too.
     rtol : float, default 1e-6
         Relative error allowed, beyond what rounding explains.
 

@@ -37,8 +37,13 @@ def input_claims(
     """Yield what backward returned for each float input, after checking its structure."""
     if not inputs:
         return
+    if not (isinstance(dinputs, tuple) and len(dinputs) == len(inputs)):
+        while len(inputs) > 1 and inputs[-1] is None:  # an optional one that was not given
+            inputs = inputs[:-1]
     names = _input_names(layer, len(inputs))
-    is_loss = [np.shape(leaf) for _, leaf in leaves(out)] == [()] and _is_like_a_loss(layer)
+    others = any(is_float(leaf) for _, leaf in leaves(inputs[1:]))
+    is_number = [np.shape(leaf) for _, leaf in leaves(out)] == [()]
+    is_loss = is_number and (_is_like_a_loss(layer) or not others)
     is_tuple = isinstance(dinputs, tuple)
     y_is_tuple = is_loss and isinstance(inputs[0], tuple)
     if len(inputs) == 1 or (y_is_tuple if is_tuple else is_loss):
@@ -47,8 +52,8 @@ def input_claims(
         came = f"a tuple of {len(dinputs)}" if is_tuple else f"one {type(dinputs).__name__}"
         raise GradientError(
             f"{name}: backward returned {came}, expected a tuple of {len(inputs)} gradients, one "
-            "per input (only a loss, which returns one number from forward(y, t) or has "
-            "backward(dout=1.0), may leave out the others)"
+            "per input, None for integers (only a loss, which returns one number from "
+            "forward(y, t) or has backward(dout=1.0), may leave out the others)"
         )
     for i, (leaf, gradient) in enumerate(zip(inputs, dinputs, strict=True)):
         if gradient is None and i and is_loss:
@@ -91,7 +96,7 @@ def parameter_claims(copy: FrozenCopy, name: str) -> Iterator[Claim]:
         raise GradientError(f"{name}: backward assigned no {error.name}{whose}") from error
     labels = gradient_names(copy.layer)
     for k, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        if not hasattr(grad, "dtype"):
+        if grad is not None and not hasattr(grad, "dtype"):
             raise GradientError(
                 f"{name}: backward says {labels[k]} is a {type(grad).__name__}, expected an array"
             )

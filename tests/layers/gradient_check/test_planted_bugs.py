@@ -1194,6 +1194,47 @@ def test_integers_beside_floats_have_a_gradient_of_none():
         check_gradients(Picked(), X, np.array([2, 0]))
 
 
+@pytest.mark.parametrize("kind", [library.RNN, library.LSTM, library.SelfAttention])
+def test_optional_inputs_may_be_none(kind):
+    left_out = (None, None) if kind is library.LSTM else (None,)
+    layer = kind.random(4, 2, RNG, dtype=np.float64)
+    check_gradients(layer, RNG.normal(size=(2, 3, 4)), *left_out)
+
+
+def test_large_inputs_do_not_excuse_a_wrong_gradient():
+    class TooLarge(Affine):
+        def backward(self, dout):
+            dx = super().backward(dout)
+            self.dW = 1.5 * self.dW
+            return dx
+
+    class Masked(Layer):
+        factor = 1.0
+
+        def forward(self, x, mask):
+            self.out = np.exp(x + mask)
+            return self.out
+
+        def backward(self, dout):
+            return self.factor * dout * self.out, dout * self.out
+
+    for scale in (1, 1e9, 1e15):
+        with pytest.raises(GradientError, match="dW"):
+            check_gradients(TooLarge(*affine()), scale * X)
+    mask = np.array([0.0, -np.inf, 0])
+    wrong = Masked()
+    wrong.factor = 1.5
+    with np.errstate(invalid="ignore"), pytest.raises(GradientError, match="dx"):
+        check_gradients(wrong, X, np.broadcast_to(mask, X.shape).copy())
+
+
+def test_kinks_of_inputs_of_many_sizes_are_no_mistakes():
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=500) * np.exp(5 * rng.normal(size=500))
+        check_gradients(ReLU(), x, max_elements=20)
+
+
 def test_a_python_number_is_no_gradient_of_an_array():
     class Scale(Layer):
         param_names = ("a",)
