@@ -376,9 +376,9 @@ class Layer:
         def __getattr__(self, name: str) -> NoReturn:
             # Only reached where the attribute does not exist, or its property found one missing.
             if name.startswith("__"):  # of Python's, such as copy's: a hint would ask for more
-                raise AttributeError(name, name=name, obj=self)
+                raise AttributeError(f"{type(self).__name__} has no {name!r}", name=name, obj=self)
             own = getattr(type(self), name, None)
-            if isinstance(own, property) and own not in (Layer.params, Layer.grads):
+            if isinstance(own, property) and own.fget and own not in (Layer.params, Layer.grads):
                 own.fget(self)  # raises its own error again, which Python has dropped
             raise missing_attribute(self, name)
 

@@ -12,7 +12,7 @@ def missing_attribute(layer: Any, name: str) -> AttributeError:
     hint = ""
     if name in (*layer.param_names, *layer.buffer_names, *layer.part_names):
         hint = ", which the class declares: set it in __init__"
-        if "layers" in layer.part_names:  # a network, whose own __init__ looks for it
+        if hasattr(type(layer), "__len__"):  # a Sequential, whose own __init__ looks for it
             hint += ", before super().__init__(...)"
     elif name in ("params", "grads") or (name[:1] == "d" and name[1:] in layer.param_names):
         hint = _what_is_missing(layer)

@@ -218,7 +218,7 @@ def state(layer: LayerLike) -> dict[str, Any]:
         if isinstance(array, np.generic) or not hasattr(array, "dtype"):
             raise TypeError(
                 f"{type(layer).__name__}: {name!r} is a {type(array).__name__}, "
-                "expected an array, which can be saved and loaded in place"
+                "expected an array, which is updated and loaded in place, by [...] = or +="
             )
     return found
 

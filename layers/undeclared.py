@@ -113,7 +113,7 @@ def _check_parts(where: str, layer: LayerLike) -> None:
                 "list, tuple or dict of layers"
             )
     for name, value in getattr(layer, "__dict__", {}).items():
-        if name not in declared and _holds_layer(value):
+        if name not in declared and _holds_layer(value, (id(layer),)):
             raise TypeError(
                 f"{where}: attribute {name!r} holds a layer that would not be trained, saved or "
                 f"switched to evaluation; declare it in the class: "
@@ -121,17 +121,25 @@ def _check_parts(where: str, layer: LayerLike) -> None:
             )
 
 
-def _holds_layer(value: Any) -> bool:
-    """Whether it is a layer, or a collection, record or array of objects that holds one."""
+def _holds_layer(value: Any, above: tuple[int, ...]) -> bool:
+    """Whether it is a layer, or a collection, record or array of objects that holds one.
+
+    `above` are the ids of what it is in, which it may refer to.
+    """
+    if id(value) in above or is_layer(value):
+        return id(value) not in above
+    inside: Any = ()
     if isinstance(value, dict | UserDict):
-        return any(map(_holds_layer, value.values()))
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        return any(map(_holds_layer, value.flat))
-    if isinstance(value, SimpleNamespace) or hasattr(type(value), "__dataclass_fields__"):
-        return is_layer(value) or any(map(_holds_layer, vars(value).values()))
-    if isinstance(value, list | tuple | set | frozenset | deque | UserList):
-        return any(map(_holds_layer, value))
-    return is_layer(value)
+        inside = value.values()
+    elif isinstance(value, list | tuple | set | frozenset | deque | UserList):
+        inside = value
+    elif isinstance(value, np.ndarray) and value.dtype == object:
+        inside = value.flat
+    elif isinstance(value, SimpleNamespace):
+        inside = vars(value).values()
+    elif hasattr(type(value), "__dataclass_fields__"):
+        inside = [getattr(value, name, None) for name in type(value).__dataclass_fields__]
+    return any(_holds_layer(part, (*above, id(value))) for part in inside)
 
 
 def _check_plain(where: str, layer: LayerLike) -> None:

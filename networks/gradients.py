@@ -13,7 +13,14 @@ import numpy as np
 from ..layers.base import Array, Layer
 from ..layers.nested import map_leaves
 from ..layers.protocols import LayerLike, LossLike
-from ..layers.tree import label, layers_of, nearest_backward, params_and_grads, set_zero_grads
+from ..layers.tree import (
+    label,
+    layers_of,
+    nearest_backward,
+    params_and_grads,
+    set_zero_grads,
+    state,
+)
 from ..layers.undeclared import Watch
 
 
@@ -90,10 +97,11 @@ def watched_backpropagate(
     Raises
     ------
     TypeError
-        If there is such a parameter; it names what to declare.
+        If there is such a parameter; it names what to declare. Or if a buffer is no array.
     """
     watch = Watch(net, loss)
     value = backpropagate(net, loss, *copy.deepcopy((x, t)), weights)
+    state(net)  # raises if forward has put a number in the place of a buffer
     with suppress(NotImplementedError):  # a layer without backward trains nothing
         net.backward(loss.backward(1.0))
     if undeclared := watch.undeclared():

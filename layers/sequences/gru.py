@@ -56,6 +56,7 @@ class GRU(Recurrent):
     """
 
     param_names = ("Wx", "Wh", "bx", "bh")
+    bias_names = ("bx", "bh")
     first_biases = (0, 0, 0)
 
     def __init__(

@@ -63,6 +63,7 @@ class LSTM(Recurrent):
     """
 
     param_names = ("Wx", "Wh", "b")
+    bias_names = ("b",)
     first_biases = (0, 1, 0, 0)  # at first the layer remembers
 
     def __init__(

@@ -46,6 +46,7 @@ class RNN(Recurrent):
     """
 
     param_names = ("Wx", "Wh", "b")
+    bias_names = ("b",)
     first_biases = (0,)
 
     def __init__(

@@ -22,6 +22,7 @@ class Recurrent(Layer):
 
     Wx: Array
     Wh: Array
+    bias_names: ClassVar[tuple[str, ...]]
     first_biases: ClassVar[tuple[float, ...]]  # of each gate, in `random`
 
     @classmethod
@@ -57,7 +58,7 @@ class Recurrent(Layer):
         rng, dtype = as_generator(rng, f"{name}: rng"), as_float_dtype(dtype, f"{name}: dtype")
         Wx = init((D, width * H), D, H, rng, dtype)
         Wh = init((H, width * H), H, H, rng, dtype)
-        biases = [np.repeat(np.array(cls.first_biases, Wh.dtype), H) for _ in cls.param_names[2:]]
+        biases = [np.repeat(np.array(cls.first_biases, Wh.dtype), H) for _ in cls.bias_names]
         return cls(Wx, Wh, *biases, return_state=return_state)  # type: ignore[call-arg]
 
     def expects(self, shape: tuple[int, ...]) -> str:

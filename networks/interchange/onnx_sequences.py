@@ -135,7 +135,8 @@ def _recurrent(
     Its arrays have an axis for directions, here one, and a row for each unit of each gate.
     """
     H = len(layer.Wh)
-    arrays = [graph.add("Transpose", getattr(layer, name)) for name in layer.param_names]
+    names = ("Wx", "Wh", *layer.bias_names)
+    arrays = [graph.add("Transpose", getattr(layer, name)) for name in names]
     if len(order) > 1:
         places = np.concatenate([np.arange(H) + gate * H for gate in order])
         arrays = [graph.add("Gather", rows, places) for rows in arrays]

@@ -52,10 +52,10 @@ class DataParallel(Network):
     -----
     Arrays are split along their first axis; Python numbers go to every share. BatchNorm normalizes
     each share by the share's mean and variance; its running averages become the mean of the shares'
-    averages, weighted by rows, as all float buffers do: one of a maximum or a count would be wrong
-    afterwards. A random layer, such as Dropout, uses its own Generator in the
-    first share and a Generator seeded from its state in each further share: equal seeds give equal
-    bits for an equal number of threads.
+    averages, weighted by rows, as all float buffers do; those of integers are the first share's. A
+    buffer that is no average, such as a maximum or a count, would be wrong. A random layer, such as
+    Dropout, uses its own Generator in the first share and a Generator seeded from its state in each
+    further share: equal seeds give equal bits for an equal number of threads.
 
     BLAS is limited to one thread, because its threads would compete with these: during each forward
     and each backward, and throughout `Trainer.fit`. Around a loop of your own, of `train_step` or
@@ -290,14 +290,10 @@ def _average_buffers(shares: Sequence[_Share]) -> None:
     for layer, *others in _layer_by_layer(shares):
         for name in getattr(layer, "buffer_names", ()):
             mean = getattr(layer, name)
-            moves = [getattr(other, name) - mean for other in others]
-            if any(move.any() for move in moves):
-                if mean.dtype.kind != "f":
-                    raise TypeError(
-                        f"DataParallel: the buffer {name!r} of {tree.label(layer)} is of dtype "
-                        f"{mean.dtype} and differs between the shares, expected a float average"
-                    )
-                mean += sum(w * move for w, move in zip(weights, moves, strict=True))
+            if mean.dtype.kind == "f":
+                moves = [getattr(other, name) - mean for other in others]
+                if any(move.any() for move in moves):
+                    mean += sum(w * move for w, move in zip(weights, moves, strict=True))
 
 
 def _layer_by_layer(shares: Sequence[_Share]) -> Iterator[tuple[Any, ...]]:

@@ -130,7 +130,7 @@ class Trainer:
         self.steps = 0
         self.history = History()
         self.unfinished: Run | None = None
-        self._watched = 0  # steps watched for undeclared parameters: two, as forward may make some
+        self._checked = False  # whether a step was watched for undeclared parameters
         self._warned = set[str]()
         self.ranks = Ranks(comm)
         self.ranks.check_equal(net)
@@ -160,7 +160,7 @@ class Trainer:
             value is: in the batch, a parameter, a layer or the loss. A gradient that is not finite
             while the loss is shows in the next step, or with `max_norm` in this one.
         TypeError
-            In the first two steps, if a layer trains an array that it does not declare.
+            In the first step, if a layer trains an array that it does not declare.
 
         Warns
         -----
@@ -174,10 +174,10 @@ class Trainer:
         loss are as they were, and so are the parameters unless the optimizer had begun to update
         them: the library's check the gradients first.
         """
-        first, layers = self._watched < 2, layers_of(self.net, self.loss)
+        first, layers = not self._checked, layers_of(self.net, self.loss)
         if is_evaluating(self.net) or (first and any(map(is_evaluating, layers))):
             self.warn_once("Trainer.train_step: the net is in evaluation mode; call net.train()")
-        if not self._watched:
+        if first:
             warn_of_bytes("Trainer", self.net, x)
         home = home_of(layers)
         if not type(x) is type(t) is type(home):
@@ -192,7 +192,7 @@ class Trainer:
                 rewind.back()
                 found = find_nonfinite(self.net, x, t)
                 raise FloatingPointError(f"{error} at step {self.steps + 1}: {found}") from None
-            self._watched += 1
+            self._checked = True
             if not params:
                 raise nothing_to_train("Trainer.train_step", self.net)
             if self.penalty is not None:

@@ -108,3 +108,24 @@ def test_layers_in_a_record_are_told(record):
 
     with pytest.raises(TypeError, match=r"attribute 'inner' holds a layer .* part_names"):
         Sequential(Holding())
+
+
+@dataclass(slots=True)
+class Node:
+    owner: object
+    parent: object = None
+
+
+def test_records_may_refer_to_each_other_and_to_their_layer():
+    class Holding(Tanh):
+        def __init__(self):
+            self.node = Node(self, Node(None))
+            self.node.parent.parent = self.node
+
+    class HoldingOne(Tanh):
+        def __init__(self):
+            self.node = Node(self, [Tanh()])
+
+    Sequential(Holding())
+    with pytest.raises(TypeError, match="attribute 'node' holds a layer"):
+        Sequential(HoldingOne())

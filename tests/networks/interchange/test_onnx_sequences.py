@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conformance import make, x
-from small_onnx import ACCURACY, assert_same, in_dtype
+from small_onnx import ACCURACY, assert_same, in_dtype, run
 
 from chainrule.layers import (
     GRU,
@@ -96,3 +96,18 @@ def test_the_batch_is_free():
     )
     model = to_onnx(net, IDS[:1])
     assert_same(model, net, (IDS,), 1e-5)
+
+
+def test_a_recurrent_layer_with_a_parameter_more():
+    class Gained(LSTM):
+        param_names = (*LSTM.param_names, "gain")
+
+        def __init__(self, Wx, Wh, b, gain=None, *, return_state=False):
+            super().__init__(Wx, Wh, b, return_state=return_state)
+            self.gain = np.ones(1, self.b.dtype) if gain is None else gain
+
+    layer = Gained.random(3, 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(layer.gain, 1)
+    x = np.random.default_rng(1).normal(size=(2, 4, 3)).astype(np.float32)
+    (got,) = run(to_onnx(layer, x), x)
+    np.testing.assert_allclose(got, layer.predict(x), atol=1e-6)

@@ -538,21 +538,22 @@ def test_a_share_of_a_graph_copies_nothing_of_the_last_step():
         np.testing.assert_array_equal(parallel.forward(x), net.tower.predict(x))
 
 
-def test_a_count_of_rows_is_no_average():
+def test_buffers_of_integers_and_bools_are_the_first_shares():
     class Counting(Layer):
-        buffer_names = ("rows",)
+        buffer_names = ("rows", "seen")
 
         def __init__(self):
-            self.rows = np.zeros((), int)
+            self.rows, self.seen = np.zeros((), int), np.zeros((), bool)
 
         def forward(self, x):
-            if self.training:
-                self.rows += len(x)
+            self.rows += len(x)
+            self.seen |= True
             return x
 
         def backward(self, dout):
             return dout
 
     net = DataParallel(Sequential(Counting(), affine(4, 3, np.random.default_rng(0))))
-    with pytest.raises(TypeError, match=r"the buffer 'rows' of Counting\(\) is of dtype int64"):
-        value_and_grads(net, MSELoss(), np.ones((5, 4)), np.ones((5, 3)))
+    value_and_grads(net, MSELoss(), np.ones((5, 4)), np.ones((5, 3)))
+    counting = net.layers[0]
+    assert (counting.rows, counting.seen) == (2, True)  # of 2 and 3 rows
