@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         valley.plot(0, 0, "k+")
         valley.set_title(f"{name}, lr {walker.lr}", fontsize=10)
     curves.set(xlabel="epoch", ylabel="training loss")
-    curves.xaxis.get_major_locator().set_params(integer=True)
+    curves.set_xticks(range(1, args.epochs + 1, -(-args.epochs // 10)))
     curves.legend()
     pictures.save(figure, args.out)
     return 0
