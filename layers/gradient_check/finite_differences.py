@@ -154,7 +154,7 @@ def rounding(line: Line) -> Noise:
     coefficients. Hamming (1973), Numerical Methods for Scientists and Engineers, chapter 6.
     """
     found = [Noise()]
-    changed = 0  # where x + step rounds to x inside, equal outputs are no lack of noise
+    changed = 0  # spacings that did; below the rounding inside nothing does, which is no lack of it
     for spacing in (1e-13, 1.3e-12, 1.7e-11, 2e-10, 3e-9, 4e-8):
         if changed == 3:
             break
