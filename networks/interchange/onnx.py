@@ -79,6 +79,9 @@ def to_onnx(net: Any, *example_inputs: Any) -> ModelProto:
     The model is of opset 20. float64 stays float64, but onnxruntime 1.31 has no kernels of doubles
     for convolutions, average pooling, GELU, Softplus and recurrent layers: export such
     a net in float32 to run it there.
+
+    A `Graph` is recorded as it ran on the example: a value that its `connect` makes, perhaps of the
+    example's number of rows, stays as it was.
     """
     try:
         import onnx  # noqa: F401
